@@ -1,0 +1,5 @@
+-- Purpose: the server's version as a number, such as 150018.
+-- Parameters: none.
+-- Locks: none.
+-- Index: none.
+select current_setting('server_version_num')::int as server_version_num

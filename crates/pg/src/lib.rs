@@ -1,0 +1,31 @@
+//! The PostgreSQL driver, walled in: targets and TLS, pools, transactions with retry, LISTEN, and the
+//! local server.
+//!
+//! Not for: anything that knows our tables. Statements live in `store`; this crate only carries them.
+
+mod address;
+mod error;
+mod pool;
+mod target;
+mod tls;
+mod transaction;
+
+pub use error::Error;
+pub use pool::{Connection, Pool, PoolOptions, Session};
+pub use target::{SslMode, Target};
+pub use transaction::{
+    Isolation, Transaction, TransactionError, TransactionOptions, transaction, transaction_with,
+};
+
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What crates above need of the driver. They name it through here, so that it has one owner.
+pub mod driver {
+    pub use deadpool_postgres::GenericClient;
+    pub use tokio_postgres::binary_copy::BinaryCopyInWriter;
+    pub use tokio_postgres::error::{DbError, SqlState};
+    pub use tokio_postgres::types::{self, FromSql, Json, ToSql, Type};
+    pub use tokio_postgres::{
+        CopyInSink, CopyOutStream, Error, Row, RowStream, SimpleQueryMessage, Statement, ToStatement,
+    };
+}

@@ -1,0 +1,232 @@
+//! A pool of connections to one target, which outlives restarts of the server.
+//!
+//! Not for: transactions (`transaction`) and LISTEN (`Listener`), which needs a session of its own.
+
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+use std::time::Duration;
+
+use deadpool_postgres::{
+    Connect, Hook, HookError, Manager, ManagerConfig, Object, PoolError, RecyclingMethod, Runtime,
+    TimeoutType, Timeouts,
+};
+use futures::future::BoxFuture;
+use tokio::task::JoinHandle;
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use crate::{Error, Result, Target, tls};
+
+/// A database session with its cache of prepared statements: `prepare_cached`, `query`, `execute`.
+///
+/// Both a [`Connection`] and a [`crate::Transaction`] lend themselves as `&Session`, so that one function
+/// serves inside and outside of a transaction.
+pub type Session = deadpool_postgres::ClientWrapper;
+
+#[derive(Clone, Debug)]
+pub struct PoolOptions {
+    pub size: usize,
+    /// How long `get` waits for a connection to be given back.
+    pub wait: Duration,
+    /// How long one connection may take to be made, with TLS and authentication.
+    pub connect: Duration,
+    /// A connection that was not used for so long is asked for a sign of life before it is lent again.
+    pub idle_check: Duration,
+}
+
+impl PoolOptions {
+    pub fn of_size(size: usize) -> Self {
+        Self {
+            size: size.max(1),
+            wait: Duration::from_secs(10),
+            connect: Duration::from_secs(10),
+            idle_check: Duration::from_secs(30),
+        }
+    }
+}
+
+/// Cheap to clone; all clones share the connections.
+#[derive(Clone)]
+pub struct Pool {
+    inner: deadpool_postgres::Pool,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    target: Target,
+    options: PoolOptions,
+    server_version_num: std::sync::OnceLock<u32>,
+}
+
+/// A borrowed connection, given back when it is dropped.
+pub struct Connection {
+    object: Object,
+}
+
+impl Pool {
+    /// Connects once, to learn that the server is there, lets us in and is of a version that we support.
+    pub async fn connect(target: Target, size: usize) -> Result<Self> {
+        Self::connect_with(target, PoolOptions::of_size(size)).await
+    }
+
+    pub async fn connect_with(target: Target, options: PoolOptions) -> Result<Self> {
+        let pool = Self::lazy(target, options)?;
+        pool.check_version().await?;
+        Ok(pool)
+    }
+
+    /// A pool that has not connected yet: for a program that starts before its database.
+    pub fn lazy(target: Target, options: PoolOptions) -> Result<Self> {
+        let tls = tls::connector(&target)?;
+        let manager_config = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+        let manager =
+            Manager::from_connect(target.driver_config().clone(), Connector { tls }, manager_config);
+        let idle_check = options.idle_check;
+        let inner = deadpool_postgres::Pool::builder(manager)
+            .max_size(options.size)
+            .runtime(Runtime::Tokio1)
+            .timeouts(Timeouts {
+                wait: Some(options.wait),
+                create: Some(options.connect),
+                recycle: Some(Duration::from_secs(5)),
+            })
+            .pre_recycle(Hook::async_fn(move |session, metrics| {
+                Box::pin(async move {
+                    if metrics.last_used() < idle_check {
+                        return Ok(());
+                    }
+                    // A firewall may have forgotten the connection; a sign of life costs one round trip.
+                    let sign = session.check_connection();
+                    match tokio::time::timeout(Duration::from_secs(3), sign).await {
+                        Ok(answer) => answer.map_err(HookError::Backend),
+                        Err(_) => Err(HookError::message("no sign of life")),
+                    }
+                })
+            }))
+            .build()
+            .map_err(|error| Error::InvalidTarget { message: error.to_string() })?;
+        let shared = Shared { target, options, server_version_num: std::sync::OnceLock::new() };
+        Ok(Self { inner, shared: Arc::new(shared) })
+    }
+
+    /// Lends a connection, which is made anew where the old one broke.
+    pub async fn get(&self) -> Result<Connection> {
+        match self.inner.get().await {
+            Ok(object) => Ok(Connection { object }),
+            Err(error) => Err(self.explain(error)),
+        }
+    }
+
+    /// The version as the server counts it, such as 150018; asked once.
+    pub async fn server_version(&self) -> Result<u32> {
+        match self.shared.server_version_num.get() {
+            Some(version) => Ok(*version),
+            None => self.check_version().await,
+        }
+    }
+
+    /// Forgets all prepared statements, after the schema was changed.
+    pub fn forget_statements(&self) {
+        self.inner.manager().statement_caches.clear();
+    }
+
+    pub fn target(&self) -> &Target {
+        &self.shared.target
+    }
+
+    /// Connections that exist, and of these the ones that are free.
+    pub fn usage(&self) -> (usize, usize) {
+        let status = self.inner.status();
+        (status.size, status.available)
+    }
+
+    pub fn size(&self) -> usize {
+        self.shared.options.size
+    }
+
+    /// Lends nothing any more; connections end as they are given back.
+    pub fn close(&self) {
+        self.inner.close();
+    }
+
+    async fn check_version(&self) -> Result<u32> {
+        let connection = self.get().await?;
+        let row = connection.query_one(include_str!("../sql/server_version_num.sql"), &[]).await?;
+        let number = row.try_get::<_, i32>(0)?;
+        let version = u32::try_from(number).unwrap_or_default();
+        if !(14..=18).contains(&(version / 10_000)) {
+            return Err(Error::Unsupported { version: format!("{}.{}", version / 10_000, version % 10_000) });
+        }
+        Ok(*self.shared.server_version_num.get_or_init(|| version))
+    }
+
+    fn explain(&self, error: PoolError) -> Error {
+        let target = self.shared.target.redacted();
+        let options = &self.shared.options;
+        match error {
+            PoolError::Backend(error) => Error::connecting(&target, error),
+            PoolError::Timeout(TimeoutType::Wait) => {
+                let waited_ms = u64::try_from(options.wait.as_millis()).unwrap_or(u64::MAX);
+                Error::Busy { waited_ms, size: options.size }
+            }
+            PoolError::Timeout(_) => {
+                let reason = format!("no answer within {} s", options.connect.as_secs_f32());
+                Error::Unreachable { target, reason, source: None }
+            }
+            PoolError::Closed => Error::ConnectionLost { reason: "the pool is closed".into(), source: None },
+            error => Error::Unreachable { target, reason: error.to_string(), source: Some(Box::new(error)) },
+        }
+    }
+}
+
+impl std::fmt::Debug for Pool {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Pool({}, {} connections)", self.shared.target.redacted(), self.shared.options.size)
+    }
+}
+
+impl Connection {
+    /// Takes the connection out of the pool and closes it: its state is not known any more.
+    pub fn discard(self) {
+        drop(Object::take(self.object));
+    }
+}
+
+impl Deref for Connection {
+    type Target = Session;
+
+    fn deref(&self) -> &Session {
+        &self.object
+    }
+}
+
+impl DerefMut for Connection {
+    fn deref_mut(&mut self) -> &mut Session {
+        &mut self.object
+    }
+}
+
+/// Makes connections. The pool's own connector would warn once for every connection that a restart cuts.
+struct Connector {
+    tls: MakeRustlsConnect,
+}
+
+type Driven = (tokio_postgres::Client, JoinHandle<()>);
+
+impl Connect for Connector {
+    fn connect(
+        &self,
+        config: &tokio_postgres::Config,
+    ) -> BoxFuture<'_, std::result::Result<Driven, tokio_postgres::Error>> {
+        let config = config.clone();
+        Box::pin(async move {
+            let (client, connection) = config.connect(self.tls.clone()).await?;
+            let task = tokio::spawn(async move {
+                if let Err(error) = connection.await {
+                    // Whoever uses the connection gets the error and says so.
+                    tracing::debug!(%error, "database connection ended");
+                }
+            });
+            Ok((client, task))
+        })
+    }
+}

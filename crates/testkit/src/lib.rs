@@ -1,0 +1,4 @@
+//! What tests need: throw-away databases, servers that can be killed, a proxy that breaks connections,
+//! receivers.
+//!
+//! Not for: anything but tests. No crate depends on this one but as a dev-dependency.
