@@ -1,0 +1,80 @@
+//! The broker itself: what all use cases share.
+
+use std::sync::{Arc, RwLock};
+
+use posthaste_base::{Clock, Result};
+use posthaste_store::Pool;
+use tokio::sync::Notify;
+
+use crate::Catalog;
+
+#[derive(Clone, Debug)]
+pub struct BrokerOptions {
+    /// How long an idempotency key outlives its message (requirements, I1).
+    pub key_ttl_days: u32,
+    /// How long attempts are kept.
+    pub attempt_retention_days: u32,
+    /// The event type of a payload that comes without one.
+    pub default_type: String,
+    /// Whether failure modes may be switched on.
+    pub failure_modes: bool,
+}
+
+impl Default for BrokerOptions {
+    fn default() -> Self {
+        Self {
+            key_ttl_days: 7,
+            attempt_retention_days: 7,
+            default_type: "order".into(),
+            failure_modes: false,
+        }
+    }
+}
+
+/// All that Posthaste does with events and messages. Cheap to clone; all clones are one broker.
+#[derive(Clone)]
+pub struct Broker {
+    pub(crate) inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) pool: Pool,
+    pub(crate) options: BrokerOptions,
+    pub(crate) clock: Clock,
+    pub(crate) catalog: RwLock<Arc<Catalog>>,
+    /// Rung when the scheduler may have something earlier to do than it knows.
+    pub(crate) keeper_bell: Notify,
+}
+
+impl Broker {
+    /// Over a database whose schema is up to date; reads the catalog once.
+    pub async fn open(pool: Pool, options: BrokerOptions, clock: Clock) -> Result<Self> {
+        let inner = Inner {
+            pool,
+            options,
+            clock,
+            catalog: RwLock::new(Arc::new(Catalog::default())),
+            keeper_bell: Notify::new(),
+        };
+        let broker = Self { inner: Arc::new(inner) };
+        broker.refresh_catalog().await?;
+        Ok(broker)
+    }
+
+    /// The catalog as it is known now.
+    pub fn catalog(&self) -> Arc<Catalog> {
+        self.inner.catalog.read().unwrap_or_else(|poisoned| poisoned.into_inner()).clone()
+    }
+
+    pub fn options(&self) -> &BrokerOptions {
+        &self.inner.options
+    }
+
+    pub fn clock(&self) -> &Clock {
+        &self.inner.clock
+    }
+
+    pub(crate) fn pool(&self) -> &Pool {
+        &self.inner.pool
+    }
+}
