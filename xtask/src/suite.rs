@@ -1,0 +1,148 @@
+//! Everything that a change must pass, in one command. All steps run, also after one has failed, so that one run
+//! shows all that is wrong.
+
+use std::ffi::OsStr;
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+use std::time::Instant;
+
+use crate::tree::Tree;
+use crate::{Result, cluster, postgres, process, setup, tidy};
+
+/// Tests in modules of this name take long; `--quick` leaves them out.
+const SLOW_MODULE: &str = "slow";
+
+struct Outcome {
+    step: &'static str,
+    seconds: f64,
+    failure: Option<String>,
+}
+
+pub(crate) fn run(is_quick: bool) -> Result<()> {
+    let programs = setup::run(postgres::named_folder(&[])?.as_deref())?;
+    let mut outcomes = vec![
+        step("tidy", tidy::run),
+        step("format", || process::run(&mut process::cargo(&["fmt", "--all", "--check"]))),
+    ];
+    if !is_quick {
+        let arguments = ["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"];
+        outcomes.push(step("lints", || process::run(&mut process::cargo(&arguments))));
+    }
+    let pg_bin = programs.folder.as_os_str();
+    outcomes.push(step("tests", || tests(is_quick, pg_bin)));
+    outcomes.push(step("clean up", cluster::remove_left_overs));
+    conclude(&outcomes)
+}
+
+fn step(name: &'static str, work: impl FnOnce() -> Result<()>) -> Outcome {
+    eprintln!("\n== {name}");
+    let start = Instant::now();
+    let failure = work().err();
+    if let Some(message) = &failure {
+        eprintln!("{message}");
+    }
+    Outcome { step: name, seconds: start.elapsed().as_secs_f64(), failure }
+}
+
+fn tests(is_quick: bool, pg_bin: &OsStr) -> Result<()> {
+    if process::output(&mut process::cargo(&["nextest", "--version"])).is_none() {
+        return without_nextest(is_quick, pg_bin);
+    }
+    let filter = format!("not (test(/(^|::){SLOW_MODULE}::/) | binary(/{SLOW_MODULE}/))");
+    let mut nextest = process::cargo(&["nextest", "run", "--workspace", "--no-tests", "fail"]);
+    if is_quick {
+        nextest.args(["--filterset", &filter]);
+    }
+    process::run(nextest.env("PG_BIN", pg_bin))?;
+
+    // nextest does not run the examples in comments, and building them all costs much where there are none.
+    if has_examples_in_comments(&Tree::read()?) {
+        process::run(process::cargo(&["test", "--workspace", "--doc"]).env("PG_BIN", pg_bin))?;
+    }
+    Ok(())
+}
+
+/// Runs the tests by `cargo test`, which calls it a success when there are none: so they are counted.
+fn without_nextest(is_quick: bool, pg_bin: &OsStr) -> Result<()> {
+    eprintln!("cargo-nextest is not installed; `cargo test` takes longer and does the same");
+    let mut test = process::cargo(&["test", "--workspace", "--no-fail-fast"]);
+    if is_quick {
+        test.args(["--", "--skip", &format!("{SLOW_MODULE}::")]);
+    }
+    let line = process::describe(&test);
+    eprintln!("+ {line}");
+    let mut child = test
+        .env("PG_BIN", pg_bin)
+        .stdout(Stdio::piped())
+        .spawn()
+        .map_err(|error| format!("`{line}` could not be started: {error}"))?;
+    let mut passed = 0;
+    if let Some(stdout) = child.stdout.take() {
+        for text in BufReader::new(stdout).lines().map_while(std::result::Result::ok) {
+            passed += passed_in(&text);
+            println!("{text}");
+        }
+    }
+    let status = child.wait().map_err(|error| format!("`{line}`: {error}"))?;
+    match (status.success(), passed) {
+        (false, _) => Err(format!("`{line}` ended with {status}")),
+        (true, 0) => Err("no test was run".to_owned()),
+        (true, _) => Ok(()),
+    }
+}
+
+/// The number of tests that passed, by a line such as `test result: ok. 12 passed; 0 failed; ...`.
+fn passed_in(line: &str) -> u32 {
+    let Some(rest) = line.strip_prefix("test result: ") else { return 0 };
+    let before = rest.split(" passed").next().unwrap_or_default();
+    before.rsplit(' ').next().and_then(|number| number.parse().ok()).unwrap_or(0)
+}
+
+fn has_examples_in_comments(tree: &Tree) -> bool {
+    let opens_example = |line: &str| {
+        let line = line.trim_start();
+        line.strip_prefix("///").or(line.strip_prefix("//!")).is_some_and(|rest| rest.trim() == "```")
+    };
+    tree.with_extension("rs").any(|file| file.text.lines().any(opens_example))
+}
+
+fn conclude(outcomes: &[Outcome]) -> Result<()> {
+    eprintln!();
+    for outcome in outcomes {
+        let verdict = if outcome.failure.is_some() { "FAILED" } else { "ok" };
+        eprintln!("{:<10} {verdict:<7} {:>7.1} s", outcome.step, outcome.seconds);
+    }
+    let failed: Vec<&str> =
+        outcomes.iter().filter(|outcome| outcome.failure.is_some()).map(|outcome| outcome.step).collect();
+    if failed.is_empty() { Ok(()) } else { Err(format!("failed: {}", failed.join(", "))) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passed_tests_are_counted_from_summary_lines_only() {
+        assert_eq!(passed_in("test result: ok. 12 passed; 0 failed; 0 ignored; finished in 0.01s"), 12);
+        assert_eq!(passed_in("test result: FAILED. 3 passed; 1 failed; 0 ignored"), 3);
+        assert_eq!(passed_in("test it_says_9_passed ... ok"), 0);
+    }
+
+    #[test]
+    fn one_failed_step_fails_the_whole() {
+        let outcome =
+            |step, failure: Option<&str>| Outcome { step, seconds: 0.0, failure: failure.map(str::to_owned) };
+        assert_eq!(conclude(&[outcome("tidy", None), outcome("tests", None)]), Ok(()));
+        assert_eq!(
+            conclude(&[outcome("tidy", Some("x")), outcome("tests", None)]),
+            Err("failed: tidy".to_owned())
+        );
+    }
+
+    #[test]
+    fn examples_are_looked_for_in_comments() {
+        let check = |text| has_examples_in_comments(&Tree::of(&[("a.rs", text)]));
+        assert!(check("/// Adds.\n///\n/// ```\n/// add(1);\n/// ```\n"));
+        assert!(!check("//! ```text\nlet fence = \"```\";\n"));
+    }
+}
