@@ -5,16 +5,19 @@
 
 mod address;
 mod error;
+mod listener;
+pub mod local;
 mod pool;
 mod target;
 mod tls;
 mod transaction;
 
 pub use error::Error;
+pub use listener::{Heard, Listener};
 pub use pool::{Connection, Pool, PoolOptions, Session};
 pub use target::{SslMode, Target};
 pub use transaction::{
-    Isolation, Transaction, TransactionError, TransactionOptions, transaction, transaction_with,
+    Isolation, Transaction, TransactionError, TransactionOptions, Tx, transaction, transaction_with,
 };
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;

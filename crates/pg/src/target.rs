@@ -152,6 +152,9 @@ impl Target {
         if !settings.contains_key("user") {
             settings.insert("user".into(), env("USER").unwrap_or_else(|| "postgres".into()));
         }
+        let user = settings["user"].clone();
+        settings.entry("dbname".into()).or_insert(user);
+        settings.entry("port".into()).or_insert_with(|| "5432".into());
         if !settings.contains_key("password") {
             let passfile = settings.get("passfile").map(PathBuf::from).or_else(|| {
                 let home = env("HOME")?;
@@ -342,7 +345,7 @@ mod tests {
         ] {
             let shown = match target(text, &[]) {
                 Ok(target) => format!("{target:?} {target}"),
-                Err(error) => format!("{error} {error:?} {}", posthaste_base::Error::from(error)),
+                Err(error) => format!("{error} {error:?}") + &posthaste_base::Error::from(error).to_string(),
             };
             assert!(!shown.contains("ter2"), "{text}: {shown}");
         }

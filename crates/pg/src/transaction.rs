@@ -3,7 +3,9 @@
 //! Not for: side effects outside the database. The body may run several times, so it must not send, print
 //! or count anything that cannot be repeated.
 
-use std::ops::{AsyncFnMut, Deref};
+use std::future::Future;
+use std::ops::Deref;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::{Connection, Error, Pool, Result, Session};
@@ -48,6 +50,9 @@ impl TransactionError for Error {
     }
 }
 
+/// What the body of [`transaction`] gets. It must be gone when the body returns.
+pub struct Tx(Arc<Transaction>);
+
 /// An open transaction; lends itself as [`Session`].
 pub struct Transaction {
     /// Empty only once the transaction is over.
@@ -62,18 +67,31 @@ pub struct Transaction {
 /// [`Error::CommitUnknown`], and the caller may only try again where that is idempotent.
 ///
 /// When the future is dropped half-way, the connection is closed, and the server rolls back.
-pub async fn transaction<T, E, F>(pool: &Pool, body: F) -> Result<T, E>
+///
+/// ```ignore
+/// let ids = transaction(&pool, |tx| async move { insert_events(&tx, events).await }).await?;
+/// ```
+///
+/// `events` is a reference there: what the body takes it has to be able to take again. (An `AsyncFnMut` would
+/// lend more, but its futures cannot be shown to be `Send`, so that no task could run them.)
+pub async fn transaction<T, E, F, Fut>(pool: &Pool, body: F) -> Result<T, E>
 where
     E: TransactionError,
-    F: AsyncFnMut(&Transaction) -> Result<T, E>,
+    F: FnMut(Tx) -> Fut,
+    Fut: Future<Output = Result<T, E>>,
 {
     transaction_with(pool, TransactionOptions::default(), body).await
 }
 
-pub async fn transaction_with<T, E, F>(pool: &Pool, options: TransactionOptions, mut body: F) -> Result<T, E>
+pub async fn transaction_with<T, E, F, Fut>(
+    pool: &Pool,
+    options: TransactionOptions,
+    mut body: F,
+) -> Result<T, E>
 where
     E: TransactionError,
-    F: AsyncFnMut(&Transaction) -> Result<T, E>,
+    F: FnMut(Tx) -> Fut,
+    Fut: Future<Output = Result<T, E>>,
 {
     let mut attempt = 1;
     let mut lost = 0;
@@ -100,13 +118,16 @@ where
     }
 }
 
-async fn run_once<T, E, F>(pool: &Pool, options: TransactionOptions, body: &mut F) -> Result<T, E>
+async fn run_once<T, E, F, Fut>(pool: &Pool, options: TransactionOptions, body: &mut F) -> Result<T, E>
 where
     E: TransactionError,
-    F: AsyncFnMut(&Transaction) -> Result<T, E>,
+    F: FnMut(Tx) -> Fut,
+    Fut: Future<Output = Result<T, E>>,
 {
-    let transaction = Transaction::begin(pool, options).await?;
-    match body(&transaction).await {
+    let shared = Arc::new(Transaction::begin(pool, options).await?);
+    let result = body(Tx(shared.clone())).await;
+    let transaction = Arc::into_inner(shared).expect("the body of a transaction keeps nothing of it");
+    match result {
         Ok(value) => {
             transaction.commit().await?;
             Ok(value)
@@ -115,6 +136,14 @@ where
             transaction.roll_back().await;
             Err(error)
         }
+    }
+}
+
+impl Deref for Tx {
+    type Target = Transaction;
+
+    fn deref(&self) -> &Transaction {
+        &self.0
     }
 }
 
@@ -182,4 +211,42 @@ fn jittered(delay: Duration, attempt: u32) -> Duration {
     let full = delay.saturating_mul(1 << (attempt - 1).min(10)).min(Duration::from_millis(500));
     let random = getrandom::u32().unwrap_or(u32::MAX / 2);
     full.mul_f64(0.5 + 0.5 * f64::from(random) / f64::from(u32::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Target;
+
+    #[derive(Debug, thiserror::Error)]
+    enum Other {
+        #[error(transparent)]
+        Database(#[from] Error),
+    }
+
+    impl TransactionError for Other {
+        fn database_error(&self) -> Option<&Error> {
+            let Self::Database(error) = self;
+            Some(error)
+        }
+    }
+
+    async fn with_borrows(pool: &Pool, names: &[String]) -> Result<u64, Other> {
+        transaction(pool, |tx| async move { Ok(one(&tx, names).await?) }).await
+    }
+
+    async fn one(session: &Session, names: &[String]) -> Result<u64> {
+        Ok(session.execute("select $1::text[]", &[&names]).await?)
+    }
+
+    /// A future that is handed to a task has to be `Send`, with whatever the body borrows.
+    #[tokio::test]
+    async fn a_transaction_can_run_in_a_task() {
+        let target = Target::parse("host=/nowhere user=u").expect("an address");
+        let pool = Pool::lazy(target, crate::PoolOptions::of_size(1)).expect("a pool");
+        let names = Arc::new(vec![String::from("a")]);
+        let task = tokio::spawn(async move { with_borrows(&pool, &names).await });
+        let error = task.await.expect("no panic").expect_err("nowhere");
+        assert!(matches!(error, Other::Database(Error::Unreachable { .. })), "{error:?}");
+    }
 }
