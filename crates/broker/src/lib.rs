@@ -18,6 +18,7 @@ mod redrive;
 mod route;
 mod schedule;
 mod subject;
+mod transact;
 
 pub use accept::{Accepted, NewEvent};
 pub use broker::{Broker, BrokerOptions};

@@ -16,7 +16,10 @@ pub mod schema;
 pub mod segment;
 pub mod subject;
 
-pub use posthaste_pg::{Error, Pool, Result, Session};
+pub use posthaste_pg::{
+    Error, Isolation, Pool, Result, Session, Transaction, TransactionError, TransactionOptions, Tx, transaction,
+    transaction_with,
+};
 
 /// The text of a statement, by its area and name: `sql!("queue/claim")`.
 macro_rules! sql {
