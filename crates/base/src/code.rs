@@ -34,6 +34,7 @@ codes! {
     Forbidden, "forbidden", 403, 2, "the API key lacks the scope that this needs", "use a key that has the scope";
     NotFound, "not-found", 404, 2, "there is nothing of that name or id", "check the name or id; listings show what there is";
     MethodNotAllowed, "method-not-allowed", 405, 2, "this address does not take that method", "see `/openapi.json` for the methods of each address";
+    RequestTimeout, "request-timeout", 408, 5, "the request did not arrive in time", "send it again, over a faster connection or in smaller parts";
     KeyConflict, "key-conflict", 409, 2, "the idempotency key was used with another payload", "use a new key for new content, or send the same content again";
     Conflict, "conflict", 409, 2, "the thing is not in a state that allows this", "look at its present state and try what it allows";
     LeaseLost, "lease-lost", 410, 2, "the lease of this receipt has run out or was settled", "receive the message again; make the visibility timeout longer than the work";

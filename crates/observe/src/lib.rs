@@ -1,0 +1,22 @@
+//! What makes Posthaste visible from outside: metric names and handles, logs, correlation and trace ids.
+//!
+//! Not for: deciding anything, or serving anything over HTTP (`GET /metrics` is a front's).
+
+pub mod correlation;
+mod handles;
+mod label;
+pub mod logs;
+mod mask;
+pub mod names;
+mod process;
+mod registry;
+mod trace;
+
+pub use correlation::CorrelationId;
+pub use handles::{
+    DatabaseMetrics, Deferral, EndpointMetrics, HttpMetrics, IngestMetrics, QueueMetrics, ScheduleMetrics,
+    Source,
+};
+pub use logs::LogFormat;
+pub use registry::{Handle, install};
+pub use trace::TraceParent;

@@ -1,0 +1,520 @@
+//! API keys: how they look, what they allow, and how a request's key is looked up.
+//!
+//! A key is 32 random bytes, so it cannot be guessed and a fast hash is right for it: slow hashes exist for
+//! passwords, which can be. Only the SHA-256 is stored or compared. Look-ups go by that hash, whose bytes a
+//! caller cannot choose, so the time that a comparison takes tells nothing about a stored key.
+//!
+//! Not for: storing keys (a front gives a `KeyStore`), nor for the layer that asks for them (see `gate`).
+
+use std::collections::HashMap;
+use std::fmt;
+use std::future::Future;
+use std::marker::PhantomData;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::str::FromStr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use axum::extract::FromRequestParts;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::header::{AUTHORIZATION, HeaderMap, HeaderName};
+use http::request::Parts;
+use jiff::Timestamp;
+use posthaste_base::{Code, Error, Result, Secret};
+use sha2::{Digest, Sha256};
+
+use crate::{Cors, Problem, Rate};
+
+static X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+
+/// SHA-256 of a key's whole text.
+pub type KeyHash = [u8; 32];
+
+/// A key as its owner holds it.
+pub struct ApiKey;
+
+impl ApiKey {
+    pub const PREFIX: &'static str = "ph_";
+    /// The prefix, and 32 bytes in base64url.
+    const LENGTH: usize = 3 + 43;
+
+    /// A new key: shown once, and what is stored of it.
+    pub fn generate() -> Result<(Secret, KeyHash)> {
+        let mut bytes = [0; 32];
+        getrandom::fill(&mut bytes)
+            .map_err(|error| Error::new(Code::Internal, "failed to make a random key").caused_by(error))?;
+        let text = format!("{}{}", Self::PREFIX, URL_SAFE_NO_PAD.encode(bytes));
+        let hash = Sha256::digest(&text).into();
+        Ok((Secret::new(text), hash))
+    }
+
+    /// The hash of what may be a key. What cannot be one is `None` and costs no look-up.
+    pub fn hash(text: &[u8]) -> Option<KeyHash> {
+        let is_key = text.len() == Self::LENGTH
+            && text.starts_with(Self::PREFIX.as_bytes())
+            && text.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
+        is_key.then(|| Sha256::digest(text).into())
+    }
+}
+
+/// What a key is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    Publish = 1,
+    Consume = 2,
+    /// Change queues, endpoints, schedules, dead letters; includes `Read`.
+    Operate = 4,
+    Read = 8,
+}
+
+impl Scope {
+    pub const ALL: [Scope; 4] = [Scope::Publish, Scope::Consume, Scope::Operate, Scope::Read];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Scope::Publish => "publish",
+            Scope::Consume => "consume",
+            Scope::Operate => "operate",
+            Scope::Read => "read",
+        }
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Scope {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        Scope::ALL.into_iter().find(|scope| scope.as_str() == text).ok_or_else(|| {
+            Error::new(Code::InvalidParameter, format!("`{text}` is not a scope"))
+                .expected("publish, consume, operate or read")
+        })
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Scopes(u8);
+
+impl Scopes {
+    pub fn all() -> Self {
+        Scope::ALL.into_iter().collect()
+    }
+
+    pub fn has(self, scope: Scope) -> bool {
+        let enough =
+            if scope == Scope::Read { Scope::Read as u8 | Scope::Operate as u8 } else { scope as u8 };
+        self.0 & enough != 0
+    }
+}
+
+impl FromIterator<Scope> for Scopes {
+    fn from_iter<I: IntoIterator<Item = Scope>>(scopes: I) -> Self {
+        Self(scopes.into_iter().fold(0, |bits, scope| bits | scope as u8))
+    }
+}
+
+/// What is stored of a key.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KeyRecord {
+    pub id: i64,
+    pub name: String,
+    pub scopes: Scopes,
+    /// The key's own limit, instead of the front's.
+    pub rate: Option<Rate>,
+    pub expires_at: Option<Timestamp>,
+}
+
+pub type LookUp<'a> = Pin<Box<dyn Future<Output = Result<Option<KeyRecord>>> + Send + 'a>>;
+
+/// Where keys are. Boxed, because it is asked once in 30 seconds for each key.
+pub trait KeyStore: Send + Sync + 'static {
+    fn look_up(&self, hash: KeyHash) -> LookUp<'_>;
+}
+
+/// Who makes a request: a key, or anyone who can reach a loopback listener.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    key: Option<Arc<KeyRecord>>,
+}
+
+impl Caller {
+    pub(crate) fn local() -> Self {
+        Self { key: None }
+    }
+
+    pub fn key(&self) -> Option<&KeyRecord> {
+        self.key.as_deref()
+    }
+
+    pub fn require(&self, scope: Scope) -> Result<()> {
+        match &self.key {
+            Some(key) if !key.scopes.has(scope) => {
+                let message = format!("the key `{}` lacks the scope `{scope}`", key.name);
+                Err(Error::new(Code::Forbidden, message).expected(format!("a key with the scope `{scope}`")))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Caller {
+    type Rejection = Problem;
+
+    /// Without the gate around a route there is no caller, and the request is refused.
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        parts.extensions.get::<Caller>().cloned().ok_or_else(|| {
+            Problem(Error::new(Code::Internal, "this address needs a key, but nothing asks for one"))
+        })
+    }
+}
+
+macro_rules! purposes {
+    ($($name:ident),+) => {$(
+        #[doc = concat!("Stands for the scope `", stringify!($name), "` in `Allowed`.")]
+        #[derive(Clone, Copy, Debug)]
+        pub struct $name;
+        impl Purpose for $name { const SCOPE: Scope = Scope::$name; }
+    )+};
+}
+
+/// A scope as a type.
+pub trait Purpose {
+    const SCOPE: Scope;
+}
+
+purposes!(Publish, Consume, Operate, Read);
+
+/// An extractor that refuses callers without a scope, before the body is read: `Allowed<auth::Publish>`.
+#[derive(Clone, Debug)]
+pub struct Allowed<P> {
+    pub caller: Caller,
+    purpose: PhantomData<P>,
+}
+
+impl<S: Sync, P: Purpose> FromRequestParts<S> for Allowed<P> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let caller = Caller::from_request_parts(parts, state).await?;
+        caller.require(P::SCOPE)?;
+        Ok(Self { caller, purpose: PhantomData })
+    }
+}
+
+/// Who may make requests at all.
+pub struct Access {
+    is_open: bool,
+    cors: Cors,
+    keys: Arc<dyn KeyStore>,
+    cache: Cache,
+}
+
+impl Access {
+    /// Keys are needed, unless the listener can only be reached from this host and nobody asked for them.
+    /// `cors` names the origins whose pages may call an open listener.
+    pub fn new(listener: SocketAddr, keys_required: bool, keys: Arc<dyn KeyStore>, cors: Cors) -> Self {
+        let is_open = listener.ip().is_loopback() && !keys_required;
+        Self { is_open, cors, keys, cache: Cache::default() }
+    }
+
+    pub fn is_open(&self) -> bool {
+        self.is_open
+    }
+
+    /// Forgets what was looked up, so that a revoked key ends here and now. Other nodes follow in 30 seconds.
+    pub fn forget_keys(&self) {
+        self.cache.clear();
+    }
+
+    /// Decides from memory if it can; else gives the hash to look up.
+    pub(crate) fn decide(&self, headers: &HeaderMap) -> Result<Decision> {
+        let Some(text) = key_text(headers)? else {
+            return match self.is_open {
+                true => self.check_local(headers).map(|()| Decision::Known(Caller::local())),
+                false => Err(unauthorized("no API key was given")),
+            };
+        };
+        let hash = ApiKey::hash(text).ok_or_else(|| unauthorized("the API key is not one of ours"))?;
+        match self.cache.get(&hash, Instant::now()) {
+            Some(found) => caller(found).map(Decision::Known),
+            None => Ok(Decision::LookUp(hash)),
+        }
+    }
+
+    pub(crate) async fn look_up(&self, hash: KeyHash) -> Result<Caller> {
+        let found = self.keys.look_up(hash).await?.map(Arc::new);
+        self.cache.put(hash, found.clone(), Instant::now());
+        caller(found)
+    }
+
+    /// An open listener answers any program of this host, also a browser that shows a stranger's page. Such a
+    /// page has an origin, or came by a name that was made to point here (DNS rebinding); a proxy that lets
+    /// strangers in passes on their host name.
+    fn check_local(&self, headers: &HeaderMap) -> Result<()> {
+        let refused = |what: &str, name: &[u8]| {
+            let name = String::from_utf8_lossy(name).into_owned();
+            Error::new(
+                Code::Forbidden,
+                format!("without a key, requests come from this host; `{name}` is another {what}"),
+            )
+            .field(what)
+            .hint("send an API key, or allow the origin in `cors_origins`")
+        };
+        if let Some(host) = headers.get(http::header::HOST)
+            && !is_local(host.as_bytes())
+        {
+            return Err(refused("host", host.as_bytes()));
+        }
+        if let Some(origin) = headers.get(http::header::ORIGIN)
+            && !self.cors.allows(origin)
+        {
+            let text = origin.as_bytes();
+            let host = text.strip_prefix(b"http://").or(text.strip_prefix(b"https://"));
+            if !host.is_some_and(is_local) {
+                return Err(refused("origin", text));
+            }
+        }
+        Ok(())
+    }
+}
+
+pub(crate) enum Decision {
+    Known(Caller),
+    LookUp(KeyHash),
+}
+
+/// The key from `Authorization: Bearer` or `x-api-key`.
+fn key_text(headers: &HeaderMap) -> Result<Option<&[u8]>> {
+    if let Some(value) = headers.get(AUTHORIZATION) {
+        let value = value.as_bytes();
+        return match value.split_at_checked(7) {
+            Some((scheme, key)) if scheme.eq_ignore_ascii_case(b"Bearer ") => Ok(Some(key.trim_ascii())),
+            _ => Err(unauthorized("the `Authorization` header is not `Bearer <key>`")),
+        };
+    }
+    Ok(headers.get(&X_API_KEY).map(|value| value.as_bytes()))
+}
+
+fn caller(found: Option<Arc<KeyRecord>>) -> Result<Caller> {
+    let key = found.ok_or_else(|| unauthorized("the API key is not known"))?;
+    if key.expires_at.is_some_and(|expires_at| expires_at <= Timestamp::now()) {
+        return Err(unauthorized("the API key has expired"));
+    }
+    Ok(Caller { key: Some(key) })
+}
+
+fn unauthorized(message: &str) -> Error {
+    Error::new(Code::Unauthorized, message)
+}
+
+/// Whether `host` or `host:port` names this machine.
+fn is_local(authority: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(authority) else { return false };
+    let (host, port) = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((host, port)) => (host, port.strip_prefix(':').unwrap_or(port)),
+        None => text.split_once(':').unwrap_or((text, "")),
+    };
+    let is_name = host.eq_ignore_ascii_case("localhost");
+    port.bytes().all(|byte| byte.is_ascii_digit())
+        && (is_name || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback()))
+}
+
+/// How long an answer of the store is believed.
+const BELIEVED: Duration = Duration::from_secs(30);
+/// How long others go on with the old answer while one caller asks for a new one.
+const REFRESHING: Duration = Duration::from_secs(2);
+const KNOWN_MAX: usize = 10_000;
+const UNKNOWN_MAX: usize = 10_000;
+
+/// Answers of the store. Unknown keys are kept apart, so that guesses cannot push out keys that are good.
+#[derive(Default)]
+struct Cache {
+    entries: Mutex<Entries>,
+}
+
+#[derive(Default)]
+struct Entries {
+    known: HashMap<KeyHash, (Arc<KeyRecord>, Instant)>,
+    unknown: HashMap<KeyHash, Instant>,
+}
+
+impl Cache {
+    /// `None` when the store must be asked. Of several callers with a key that has just run out, one asks.
+    fn get(&self, hash: &KeyHash, now: Instant) -> Option<Option<Arc<KeyRecord>>> {
+        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((key, until)) = entries.known.get_mut(hash) {
+            if now < *until {
+                return Some(Some(key.clone()));
+            }
+            *until = now + REFRESHING;
+            return None;
+        }
+        entries.unknown.get(hash).is_some_and(|until| now < *until).then_some(None)
+    }
+
+    fn put(&self, hash: KeyHash, found: Option<Arc<KeyRecord>>, now: Instant) {
+        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        let until = now + BELIEVED;
+        match found {
+            Some(key) => {
+                entries.unknown.remove(&hash);
+                if entries.known.len() >= KNOWN_MAX {
+                    entries.known.clear();
+                }
+                entries.known.insert(hash, (key, until));
+            }
+            None => {
+                entries.known.remove(&hash);
+                if entries.unknown.len() >= UNKNOWN_MAX {
+                    entries.unknown.clear();
+                }
+                entries.unknown.insert(hash, until);
+            }
+        }
+    }
+
+    fn clear(&self) {
+        *self.entries.lock().unwrap_or_else(PoisonError::into_inner) = Entries::default();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct NoKeys;
+
+    impl KeyStore for NoKeys {
+        fn look_up(&self, _: KeyHash) -> LookUp<'_> {
+            Box::pin(async { Ok(None) })
+        }
+    }
+
+    fn record(scopes: &[Scope]) -> KeyRecord {
+        let scopes = scopes.iter().copied().collect();
+        KeyRecord { id: 1, name: "shop".to_owned(), scopes, rate: None, expires_at: None }
+    }
+
+    fn open() -> Access {
+        let cors = Cors::parse(&["https://app.example"]).unwrap();
+        Access::new("127.0.0.1:8080".parse().unwrap(), false, Arc::new(NoKeys), cors)
+    }
+
+    fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
+        pairs.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect()
+    }
+
+    #[test]
+    fn a_generated_key_hashes_to_what_is_stored() {
+        let (key, hash) = ApiKey::generate().unwrap();
+        assert_eq!(ApiKey::hash(key.expose().as_bytes()), Some(hash));
+        assert_eq!(format!("{key:?}"), "***");
+        for wrong in
+            ["", "ph_", "ph_short", &key.expose().replace("ph_", "sk_"), &format!("{}x", key.expose())]
+        {
+            assert_eq!(ApiKey::hash(wrong.as_bytes()), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn scopes_are_separate_but_operate_may_read() {
+        let caller = |scopes: &[Scope]| Caller { key: Some(Arc::new(record(scopes))) };
+        assert!(caller(&[Scope::Publish]).require(Scope::Publish).is_ok());
+        assert!(caller(&[Scope::Operate]).require(Scope::Read).is_ok());
+        let error = caller(&[Scope::Publish, Scope::Read]).require(Scope::Operate).unwrap_err();
+        assert_eq!(
+            (error.code(), error.expectation()),
+            (Code::Forbidden, Some("a key with the scope `operate`"))
+        );
+        assert!(Scope::ALL.iter().all(|scope| Scopes::all().has(*scope) && !Scopes::default().has(*scope)));
+    }
+
+    #[test]
+    fn only_a_loopback_listener_without_required_keys_is_open() {
+        for (listener, required, expected) in [
+            ("127.0.0.1:80", false, true),
+            ("[::1]:80", false, true),
+            ("127.0.0.1:80", true, false),
+            ("0.0.0.0:80", false, false),
+            ("10.0.0.1:80", false, false),
+        ] {
+            let access = Access::new(listener.parse().unwrap(), required, Arc::new(NoKeys), Cors::None);
+            assert_eq!(access.is_open(), expected, "{listener} {required}");
+            assert_eq!(access.decide(&HeaderMap::new()).is_ok(), expected, "{listener} {required}");
+        }
+    }
+
+    #[test]
+    fn an_open_listener_refuses_strangers_pages_and_names() {
+        for (pairs, is_allowed) in [
+            (&[("host", "localhost:8080")][..], true),
+            (&[("host", "[::1]:8080")], true),
+            (&[("host", "127.0.0.1")], true),
+            (&[("host", "evil.example")], false),
+            (&[("host", "localhost.evil.example:8080")], false),
+            (&[("host", "localhost:8080"), ("origin", "http://localhost:3000")], true),
+            (&[("host", "localhost:8080"), ("origin", "https://app.example")], true),
+            (&[("host", "localhost:8080"), ("origin", "https://evil.example")], false),
+            (&[("host", "localhost:8080"), ("origin", "null")], false),
+        ] {
+            let decision = open().decide(&headers(pairs));
+            assert_eq!(decision.is_ok(), is_allowed, "{pairs:?}");
+        }
+    }
+
+    #[test]
+    fn a_key_that_is_given_must_be_good_even_where_none_is_needed() {
+        for value in ["Basic dTpw", "Bearer nonsense", "Bearer", ""] {
+            let error = open().decide(&headers(&[("authorization", value)])).err().unwrap();
+            assert_eq!(error.code(), Code::Unauthorized, "{value}");
+        }
+        let (key, _) = ApiKey::generate().unwrap();
+        let decision = open().decide(&headers(&[("x-api-key", key.expose())])).unwrap();
+        assert!(matches!(decision, Decision::LookUp(_)));
+    }
+
+    #[test]
+    fn answers_are_believed_for_a_while_and_one_caller_refreshes() {
+        let (cache, start) = (Cache::default(), Instant::now());
+        let after = |seconds| start + Duration::from_secs(seconds);
+        let key = Arc::new(record(&[]));
+        cache.put([1; 32], Some(key.clone()), start);
+        cache.put([2; 32], None, start);
+        assert_eq!(cache.get(&[1; 32], after(29)), Some(Some(key.clone())));
+        assert_eq!(cache.get(&[2; 32], after(29)), Some(None));
+        assert_eq!(cache.get(&[2; 32], after(30)), None);
+        assert_eq!(cache.get(&[1; 32], after(30)), None, "the first one asks");
+        assert_eq!(cache.get(&[1; 32], after(31)), Some(Some(key)), "the others go on");
+        assert_eq!(cache.get(&[1; 32], after(33)), None);
+        cache.put([1; 32], None, after(33));
+        assert_eq!(cache.get(&[1; 32], after(34)), Some(None), "a revoked key ends");
+        cache.clear();
+        assert_eq!(cache.get(&[1; 32], after(34)), None);
+    }
+
+    #[test]
+    fn guesses_take_bounded_memory_and_push_out_no_good_key() {
+        let (cache, now) = (Cache::default(), Instant::now());
+        cache.put([255; 32], Some(Arc::new(record(&[]))), now);
+        for n in 0..UNKNOWN_MAX as u32 + 10 {
+            let mut hash = [0; 32];
+            hash[..4].copy_from_slice(&n.to_be_bytes());
+            cache.put(hash, None, now);
+        }
+        assert!(cache.entries.lock().unwrap().unknown.len() <= UNKNOWN_MAX);
+        assert!(cache.get(&[255; 32], now).flatten().is_some());
+    }
+
+    #[test]
+    fn an_expired_key_is_refused() {
+        let key = KeyRecord { expires_at: Some(Timestamp::UNIX_EPOCH), ..record(&[Scope::Read]) };
+        assert_eq!(caller(Some(Arc::new(key))).unwrap_err().message(), "the API key has expired");
+    }
+}
