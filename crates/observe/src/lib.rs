@@ -4,6 +4,7 @@
 
 pub mod correlation;
 mod handles;
+mod http;
 mod label;
 pub mod logs;
 mod mask;
@@ -14,9 +15,9 @@ mod trace;
 
 pub use correlation::CorrelationId;
 pub use handles::{
-    DatabaseMetrics, Deferral, EndpointMetrics, HttpMetrics, IngestMetrics, QueueMetrics, ScheduleMetrics,
-    Source,
+    DatabaseMetrics, Deferral, EndpointMetrics, IngestMetrics, QueueMetrics, ScheduleMetrics, Source,
 };
+pub use http::HttpMetrics;
 pub use logs::LogFormat;
 pub use registry::{Handle, install};
 pub use trace::TraceParent;

@@ -1,142 +1,23 @@
-//! API keys: how they look, what they allow, and how a request's key is looked up.
+//! Who may make requests, and who made one.
 //!
-//! A key is 32 random bytes, so it cannot be guessed and a fast hash is right for it: slow hashes exist for
-//! passwords, which can be. Only the SHA-256 is stored or compared. Look-ups go by that hash, whose bytes a
-//! caller cannot choose, so the time that a comparison takes tells nothing about a stored key.
-//!
-//! Not for: storing keys (a front gives a `KeyStore`), nor for the layer that asks for them (see `gate`).
+//! Not for: what a key is (see `key`), nor for the layer that asks for one (see `gate`).
 
-use std::collections::HashMap;
-use std::fmt;
-use std::future::Future;
 use std::marker::PhantomData;
 use std::net::{IpAddr, SocketAddr};
-use std::pin::Pin;
-use std::str::FromStr;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Instant;
 
 use axum::extract::FromRequestParts;
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::header::{AUTHORIZATION, HeaderMap, HeaderName};
 use http::request::Parts;
 use jiff::Timestamp;
-use posthaste_base::{Code, Error, Result, Secret};
-use sha2::{Digest, Sha256};
+use posthaste_base::{Code, Error, Result};
 
-use crate::{Cors, Problem, Rate};
+use crate::key::{ApiKey, KeyHash, KeyRecord, KeyStore, Scope};
+use crate::key_cache::KeyCache;
+use crate::{Cors, Problem};
 
 static X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
-
-/// SHA-256 of a key's whole text.
-pub type KeyHash = [u8; 32];
-
-/// A key as its owner holds it.
-pub struct ApiKey;
-
-impl ApiKey {
-    pub const PREFIX: &'static str = "ph_";
-    /// The prefix, and 32 bytes in base64url.
-    const LENGTH: usize = 3 + 43;
-
-    /// A new key: shown once, and what is stored of it.
-    pub fn generate() -> Result<(Secret, KeyHash)> {
-        let mut bytes = [0; 32];
-        getrandom::fill(&mut bytes)
-            .map_err(|error| Error::new(Code::Internal, "failed to make a random key").caused_by(error))?;
-        let text = format!("{}{}", Self::PREFIX, URL_SAFE_NO_PAD.encode(bytes));
-        let hash = Sha256::digest(&text).into();
-        Ok((Secret::new(text), hash))
-    }
-
-    /// The hash of what may be a key. What cannot be one is `None` and costs no look-up.
-    pub fn hash(text: &[u8]) -> Option<KeyHash> {
-        let is_key = text.len() == Self::LENGTH
-            && text.starts_with(Self::PREFIX.as_bytes())
-            && text.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
-        is_key.then(|| Sha256::digest(text).into())
-    }
-}
-
-/// What a key is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scope {
-    Publish = 1,
-    Consume = 2,
-    /// Change queues, endpoints, schedules, dead letters; includes `Read`.
-    Operate = 4,
-    Read = 8,
-}
-
-impl Scope {
-    pub const ALL: [Scope; 4] = [Scope::Publish, Scope::Consume, Scope::Operate, Scope::Read];
-
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Scope::Publish => "publish",
-            Scope::Consume => "consume",
-            Scope::Operate => "operate",
-            Scope::Read => "read",
-        }
-    }
-}
-
-impl fmt::Display for Scope {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl FromStr for Scope {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        Scope::ALL.into_iter().find(|scope| scope.as_str() == text).ok_or_else(|| {
-            Error::new(Code::InvalidParameter, format!("`{text}` is not a scope"))
-                .expected("publish, consume, operate or read")
-        })
-    }
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Scopes(u8);
-
-impl Scopes {
-    pub fn all() -> Self {
-        Scope::ALL.into_iter().collect()
-    }
-
-    pub fn has(self, scope: Scope) -> bool {
-        let enough =
-            if scope == Scope::Read { Scope::Read as u8 | Scope::Operate as u8 } else { scope as u8 };
-        self.0 & enough != 0
-    }
-}
-
-impl FromIterator<Scope> for Scopes {
-    fn from_iter<I: IntoIterator<Item = Scope>>(scopes: I) -> Self {
-        Self(scopes.into_iter().fold(0, |bits, scope| bits | scope as u8))
-    }
-}
-
-/// What is stored of a key.
-#[derive(Clone, Debug, PartialEq)]
-pub struct KeyRecord {
-    pub id: i64,
-    pub name: String,
-    pub scopes: Scopes,
-    /// The key's own limit, instead of the front's.
-    pub rate: Option<Rate>,
-    pub expires_at: Option<Timestamp>,
-}
-
-pub type LookUp<'a> = Pin<Box<dyn Future<Output = Result<Option<KeyRecord>>> + Send + 'a>>;
-
-/// Where keys are. Boxed, because it is asked once in 30 seconds for each key.
-pub trait KeyStore: Send + Sync + 'static {
-    fn look_up(&self, hash: KeyHash) -> LookUp<'_>;
-}
 
 /// Who makes a request: a key, or anyone who can reach a loopback listener.
 #[derive(Clone, Debug)]
@@ -213,7 +94,7 @@ pub struct Access {
     is_open: bool,
     cors: Cors,
     keys: Arc<dyn KeyStore>,
-    cache: Cache,
+    cache: KeyCache,
 }
 
 impl Access {
@@ -221,7 +102,7 @@ impl Access {
     /// `cors` names the origins whose pages may call an open listener.
     pub fn new(listener: SocketAddr, keys_required: bool, keys: Arc<dyn KeyStore>, cors: Cors) -> Self {
         let is_open = listener.ip().is_loopback() && !keys_required;
-        Self { is_open, cors, keys, cache: Cache::default() }
+        Self { is_open, cors, keys, cache: KeyCache::default() }
     }
 
     pub fn is_open(&self) -> bool {
@@ -326,68 +207,10 @@ fn is_local(authority: &[u8]) -> bool {
         && (is_name || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback()))
 }
 
-/// How long an answer of the store is believed.
-const BELIEVED: Duration = Duration::from_secs(30);
-/// How long others go on with the old answer while one caller asks for a new one.
-const REFRESHING: Duration = Duration::from_secs(2);
-const KNOWN_MAX: usize = 10_000;
-const UNKNOWN_MAX: usize = 10_000;
-
-/// Answers of the store. Unknown keys are kept apart, so that guesses cannot push out keys that are good.
-#[derive(Default)]
-struct Cache {
-    entries: Mutex<Entries>,
-}
-
-#[derive(Default)]
-struct Entries {
-    known: HashMap<KeyHash, (Arc<KeyRecord>, Instant)>,
-    unknown: HashMap<KeyHash, Instant>,
-}
-
-impl Cache {
-    /// `None` when the store must be asked. Of several callers with a key that has just run out, one asks.
-    fn get(&self, hash: &KeyHash, now: Instant) -> Option<Option<Arc<KeyRecord>>> {
-        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((key, until)) = entries.known.get_mut(hash) {
-            if now < *until {
-                return Some(Some(key.clone()));
-            }
-            *until = now + REFRESHING;
-            return None;
-        }
-        entries.unknown.get(hash).is_some_and(|until| now < *until).then_some(None)
-    }
-
-    fn put(&self, hash: KeyHash, found: Option<Arc<KeyRecord>>, now: Instant) {
-        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        let until = now + BELIEVED;
-        match found {
-            Some(key) => {
-                entries.unknown.remove(&hash);
-                if entries.known.len() >= KNOWN_MAX {
-                    entries.known.clear();
-                }
-                entries.known.insert(hash, (key, until));
-            }
-            None => {
-                entries.known.remove(&hash);
-                if entries.unknown.len() >= UNKNOWN_MAX {
-                    entries.unknown.clear();
-                }
-                entries.unknown.insert(hash, until);
-            }
-        }
-    }
-
-    fn clear(&self) {
-        *self.entries.lock().unwrap_or_else(PoisonError::into_inner) = Entries::default();
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::key::{LookUp, Scopes};
 
     struct NoKeys;
 
@@ -409,18 +232,6 @@ mod tests {
 
     fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
         pairs.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect()
-    }
-
-    #[test]
-    fn a_generated_key_hashes_to_what_is_stored() {
-        let (key, hash) = ApiKey::generate().unwrap();
-        assert_eq!(ApiKey::hash(key.expose().as_bytes()), Some(hash));
-        assert_eq!(format!("{key:?}"), "***");
-        for wrong in
-            ["", "ph_", "ph_short", &key.expose().replace("ph_", "sk_"), &format!("{}x", key.expose())]
-        {
-            assert_eq!(ApiKey::hash(wrong.as_bytes()), None, "{wrong}");
-        }
     }
 
     #[test]
@@ -478,38 +289,6 @@ mod tests {
         let (key, _) = ApiKey::generate().unwrap();
         let decision = open().decide(&headers(&[("x-api-key", key.expose())])).unwrap();
         assert!(matches!(decision, Decision::LookUp(_)));
-    }
-
-    #[test]
-    fn answers_are_believed_for_a_while_and_one_caller_refreshes() {
-        let (cache, start) = (Cache::default(), Instant::now());
-        let after = |seconds| start + Duration::from_secs(seconds);
-        let key = Arc::new(record(&[]));
-        cache.put([1; 32], Some(key.clone()), start);
-        cache.put([2; 32], None, start);
-        assert_eq!(cache.get(&[1; 32], after(29)), Some(Some(key.clone())));
-        assert_eq!(cache.get(&[2; 32], after(29)), Some(None));
-        assert_eq!(cache.get(&[2; 32], after(30)), None);
-        assert_eq!(cache.get(&[1; 32], after(30)), None, "the first one asks");
-        assert_eq!(cache.get(&[1; 32], after(31)), Some(Some(key)), "the others go on");
-        assert_eq!(cache.get(&[1; 32], after(33)), None);
-        cache.put([1; 32], None, after(33));
-        assert_eq!(cache.get(&[1; 32], after(34)), Some(None), "a revoked key ends");
-        cache.clear();
-        assert_eq!(cache.get(&[1; 32], after(34)), None);
-    }
-
-    #[test]
-    fn guesses_take_bounded_memory_and_push_out_no_good_key() {
-        let (cache, now) = (Cache::default(), Instant::now());
-        cache.put([255; 32], Some(Arc::new(record(&[]))), now);
-        for n in 0..UNKNOWN_MAX as u32 + 10 {
-            let mut hash = [0; 32];
-            hash[..4].copy_from_slice(&n.to_be_bytes());
-            cache.put(hash, None, now);
-        }
-        assert!(cache.entries.lock().unwrap().unknown.len() <= UNKNOWN_MAX);
-        assert!(cache.get(&[255; 32], now).flatten().is_some());
     }
 
     #[test]

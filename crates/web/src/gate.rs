@@ -18,7 +18,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::auth::{Access, Caller, Decision, KeyHash};
+use crate::auth::{Access, Caller, Decision};
+use crate::key::KeyHash;
 use crate::{Problem, Rate, RateLimiter};
 
 /// Look-ups of keys that are not in memory, for all callers together: more are guesses.

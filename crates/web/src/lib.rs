@@ -6,10 +6,10 @@
 //! A front puts it together like this. `GateLayer` goes around the routes that need a key and not around
 //! those that do not (`/health`); `RequestLayer` goes around everything and comes last, so that it is outermost.
 //!
-//! ```ignore
+//! ```text
 //! let router = problem::with_fallbacks(guarded.layer(GateLayer::new(gate)).merge(open));
-//! let router = cors.around(router).layer(RequestLayer::new(HttpMetrics::new()));
-//! server::serve(listener, router, ServerSettings::default(), stop).await;
+//! let router = cors.around(router).layer(RequestLayer::new(metrics.clone()));
+//! serve(listener, router, metrics, ServerSettings::default(), stop).await;
 //! ```
 
 pub mod auth;
@@ -17,6 +17,8 @@ pub mod body;
 pub mod correlation;
 pub mod cors;
 pub mod gate;
+pub mod key;
+mod key_cache;
 pub mod limit;
 pub mod page;
 pub mod problem;
@@ -24,11 +26,12 @@ pub mod query;
 pub mod request;
 pub mod server;
 
-pub use auth::{Access, Allowed, ApiKey, Caller, KeyRecord, KeyStore, Scope, Scopes};
+pub use auth::{Access, Allowed, Caller};
 pub use body::{Body, MediaType};
 pub use correlation::Correlation;
 pub use cors::Cors;
 pub use gate::{Gate, GateLayer};
+pub use key::{ApiKey, KeyRecord, KeyStore, Scope, Scopes};
 pub use limit::{Rate, RateLimiter};
 pub use page::{Cursor, Page, PageRequest};
 pub use problem::Problem;

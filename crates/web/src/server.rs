@@ -71,12 +71,12 @@ pub async fn serve(
     settings: ServerSettings,
     stop: CancellationToken,
 ) -> usize {
+    // Not `pipeline_flush`: with it, hyper drops its answer to a head that is too large.
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
         .header_read_timeout(settings.head_timeout)
         .max_buf_size(settings.head_bytes_max.max(8 * 1024))
-        .max_headers(settings.headers_max)
-        .pipeline_flush(true);
+        .max_headers(settings.headers_max);
     let abort = CancellationToken::new();
     let shared = Arc::new(Shared { router, http, stop: stop.clone(), abort: abort.clone(), metrics });
     let places = Arc::new(Semaphore::new(settings.connections_max.min(Semaphore::MAX_PERMITS)));

@@ -8,7 +8,8 @@ use axum::Router;
 use axum::routing::{get, post};
 use posthaste_base::{Code, Error, Result, Secret};
 use posthaste_observe::{HttpMetrics, correlation, install};
-use posthaste_web::auth::{KeyHash, LookUp, Publish};
+use posthaste_web::auth::Publish;
+use posthaste_web::key::{KeyHash, LookUp};
 use posthaste_web::{
     Access, Allowed, ApiKey, Body, Caller, Correlation, Cors, Gate, GateLayer, KeyRecord, KeyStore, Problem,
     Rate, RequestLayer, Scope, ServerSettings, problem, serve,
