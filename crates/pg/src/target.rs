@@ -106,6 +106,15 @@ impl Target {
         self.config.get_user().unwrap_or("postgres")
     }
 
+    /// The folder and port of the first host, where that is a Unix socket.
+    pub fn socket(&self) -> Option<(&Path, u16)> {
+        let port = self.config.get_ports().first().copied().unwrap_or(5432);
+        match self.config.get_hosts().first()? {
+            Host::Unix(folder) => Some((folder, port)),
+            Host::Tcp(_) => None,
+        }
+    }
+
     pub fn ssl_mode(&self) -> SslMode {
         self.ssl_mode
     }

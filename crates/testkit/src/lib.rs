@@ -2,3 +2,7 @@
 //! receivers.
 //!
 //! Not for: anything but tests. No crate depends on this one but as a dev-dependency.
+
+pub mod db;
+pub mod proxy;
+pub mod receiver;
