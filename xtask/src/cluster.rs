@@ -1,5 +1,5 @@
-//! Removes the throw-away PostgreSQL clusters that the tests leave behind: the tests are many processes, so none of
-//! them knows that it is the last.
+//! Removes the throw-away PostgreSQL clusters of the tests: the tests are many processes, so none of them knows that
+//! it is the last.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -9,27 +9,35 @@ use std::{env, fs};
 
 use crate::{Result, process};
 
-/// How the folder of a throw-away cluster is called.
-const FOLDER_START: &str = "posthaste-test-";
-/// In memory where there is such a place.
 const MEMORY_FOLDER: &str = "/dev/shm";
 const STOP_SECONDS_MAX: u64 = 10;
 
-pub(crate) fn remove_left_overs() -> Result<()> {
+/// Removes the clusters of this target folder, and touches no other checkout's.
+pub(crate) fn remove_throw_away() -> Result<()> {
+    let target = process::target_folder()?;
     for parent in [PathBuf::from(MEMORY_FOLDER), env::temp_dir()] {
-        for folder in left_overs(&parent) {
+        for folder in clusters_of(&target, &parent) {
             remove(&folder)?;
         }
     }
     Ok(())
 }
 
-fn left_overs(parent: &Path) -> Vec<PathBuf> {
-    let is_ours = |path: &PathBuf| {
-        path.is_dir() && path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(FOLDER_START))
-    };
+/// The clusters in `parent` that the test kit made for this target folder: there is one for each server version, in a
+/// folder called `posthaste-test-<hash of the target folder>-<version>` (crates/testkit/src/db.rs).
+fn clusters_of(target: &Path, parent: &Path) -> Vec<PathBuf> {
+    let start = format!("posthaste-test-{:016x}-", hash(target));
     let Ok(entries) = fs::read_dir(parent) else { return Vec::new() };
+    let is_ours = |path: &PathBuf| {
+        path.is_dir() && path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(&start))
+    };
     entries.flatten().map(|entry| entry.path()).filter(is_ours).collect()
+}
+
+/// The test kit's hash of a path, FNV.
+fn hash(path: &Path) -> u64 {
+    let mix = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+    path.as_os_str().as_encoded_bytes().iter().fold(0xcbf2_9ce4_8422_2325, mix)
 }
 
 fn remove(folder: &Path) -> Result<()> {
@@ -71,18 +79,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn folder_of_a_dead_server_is_removed_and_others_stay() {
+    fn only_the_clusters_of_this_target_folder_are_removed() {
         let parent = env::temp_dir().join(format!("posthaste-xtask-cluster-{}", std::process::id()));
-        let (dead, other) = (parent.join("posthaste-test-x"), parent.join("posthaste-data"));
-        fs::create_dir_all(dead.join("data")).unwrap();
-        fs::create_dir_all(&other).unwrap();
-        // This very process lives, but is no server.
-        fs::write(dead.join("data/postmaster.pid"), format!("{}\n/x\n", std::process::id())).unwrap();
+        let (mine, other) = (Path::new("/a/target"), Path::new("/b/target"));
+        let folder = |target: &Path| parent.join(format!("posthaste-test-{:016x}-15", hash(target)));
+        fs::create_dir_all(folder(mine).join("data")).unwrap();
+        fs::create_dir_all(folder(other)).unwrap();
+        // This very process lives, but is no server, so that it must not be stopped.
+        fs::write(folder(mine).join("data/postmaster.pid"), format!("{}\n/x\n", std::process::id())).unwrap();
 
-        assert_eq!(left_overs(&parent), std::slice::from_ref(&dead));
-        assert_eq!(servers(&dead), [""; 0]);
-        remove(&dead).unwrap();
-        assert!(!dead.exists() && other.exists());
+        assert_eq!(clusters_of(mine, &parent), [folder(mine)]);
+        assert_eq!(servers(&folder(mine)), [""; 0]);
+        remove(&folder(mine)).unwrap();
+        assert!(!folder(mine).exists() && folder(other).exists());
         fs::remove_dir_all(&parent).unwrap();
+    }
+
+    #[test]
+    fn hash_is_the_published_one() {
+        assert_eq!(hash(Path::new("a")), 0xaf63_dc4c_8601_ec8c);
     }
 }

@@ -1,6 +1,5 @@
 //! Sets up, builds the binary, and becomes `posthaste demo`.
 
-use std::env;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
@@ -15,10 +14,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let programs = setup::run(postgres::named_folder(arguments)?.as_deref())?;
     process::run(&mut process::cargo(&["build", "--package", "posthaste-cli", "--profile", PROFILE]))?;
 
-    // This program lies in the target folder too, wherever that is, so its neighbour is the one just built.
-    let own = env::current_exe().map_err(|error| format!("the path of this program is unknown: {error}"))?;
-    let target = own.ancestors().nth(2).ok_or("this program is not in a target folder")?;
-    let mut demo = Command::new(target.join(PROFILE_FOLDER).join("posthaste"));
+    let mut demo = Command::new(process::target_folder()?.join(PROFILE_FOLDER).join("posthaste"));
     demo.arg("demo").args(arguments).env("PG_BIN", programs.folder);
     eprintln!("+ {}", process::describe(&demo));
 

@@ -1,13 +1,14 @@
 //! Finds PostgreSQL's server programs, in the order in which Posthaste itself looks for them.
 
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs};
 
 use crate::{Result, process};
 
-/// The oldest version that Posthaste works with.
-pub(crate) const VERSION_MIN: u32 = 14;
+/// The versions that Posthaste works with.
+pub(crate) const VERSIONS: RangeInclusive<u32> = 14..=18;
 
 /// Folders that packages install into; `*` stands for a version.
 const USUAL_FOLDERS: &[&str] = &[
@@ -16,6 +17,7 @@ const USUAL_FOLDERS: &[&str] = &[
     "/usr/libexec/postgresql*",
     "/opt/homebrew/opt/postgresql*/bin",
     "/usr/local/opt/postgresql*/bin",
+    "/usr/local/pgsql*/bin",
     "/home/linuxbrew/.linuxbrew/opt/postgresql*/bin",
 ];
 
@@ -30,11 +32,13 @@ pub(crate) struct Programs {
 pub(crate) fn find(named: Option<&Path>) -> Result<Option<Programs>> {
     if let Some(folder) = named {
         return match inspect(folder) {
-            Some(programs) if programs.version >= VERSION_MIN => Ok(Some(programs)),
+            Some(programs) if VERSIONS.contains(&programs.version) => Ok(Some(programs)),
             Some(programs) => Err(format!(
-                "`{}` holds PostgreSQL {}, expected {VERSION_MIN} or newer",
+                "`{}` holds PostgreSQL {}, expected {} to {}",
                 folder.display(),
-                programs.version
+                programs.version,
+                VERSIONS.start(),
+                VERSIONS.end()
             )),
             None => Err(format!("`{}` does not hold both `initdb` and `postgres`", folder.display())),
         };
@@ -42,7 +46,7 @@ pub(crate) fn find(named: Option<&Path>) -> Result<Option<Programs>> {
     Ok(candidates()
         .iter()
         .filter_map(|folder| inspect(folder))
-        .find(|programs| programs.version >= VERSION_MIN))
+        .find(|programs| VERSIONS.contains(&programs.version)))
 }
 
 /// The folder that `--pg-bin`, or else `PG_BIN`, names.
@@ -71,7 +75,12 @@ fn inspect(folder: &Path) -> Option<Programs> {
     if !folder.join("initdb").is_file() {
         return None;
     }
-    let printed = process::output(Command::new(folder.join("postgres")).arg("--version"))?;
+    let mut postgres = Command::new(folder.join("postgres"));
+    // Builds that can be moved about carry their libraries beside the programs.
+    let libraries =
+        folder.parent().map(|parent| parent.join("lib")).filter(|lib| lib.join("libpq.so.5").exists());
+    postgres.envs(libraries.map(|lib| ("LD_LIBRARY_PATH", lib)));
+    let printed = process::output(postgres.arg("--version"))?;
     Some(Programs { folder: folder.to_path_buf(), version: major_version(&printed)? })
 }
 

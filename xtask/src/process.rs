@@ -19,6 +19,13 @@ pub(crate) fn root() -> PathBuf {
     package.parent().unwrap_or(package).to_path_buf()
 }
 
+/// The target folder that this program was built in, by the mark that cargo leaves there.
+pub(crate) fn target_folder() -> Result<PathBuf> {
+    let own = env::current_exe().map_err(|error| format!("the path of this program is unknown: {error}"))?;
+    let above = own.ancestors().find(|folder| folder.join("CACHEDIR.TAG").exists());
+    above.map(Path::to_path_buf).ok_or_else(|| format!("`{}` is not in a target folder", own.display()))
+}
+
 /// Prints the command, runs it, and fails unless it succeeds.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
     let line = describe(command);

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 use std::{env, fs, io};
 
-use crate::postgres::{self, Programs, VERSION_MIN};
+use crate::postgres::{self, Programs, VERSIONS};
 use crate::{Result, process};
 
 /// A package manager, and what it runs, step by step, to install the server programs.
@@ -15,15 +15,19 @@ struct Manager {
     needs_root: bool,
 }
 
+/// The variable goes by `env`, because sudo drops it otherwise, and apt would ask questions.
+const APT_INSTALL: &[&str] = &[
+    "env",
+    "DEBIAN_FRONTEND=noninteractive",
+    "apt-get",
+    "install",
+    "-y",
+    "--no-install-recommends",
+    "postgresql",
+];
+
 const MANAGERS: &[Manager] = &[
-    Manager {
-        program: "apt-get",
-        steps: &[
-            &["apt-get", "update"],
-            &["apt-get", "install", "-y", "--no-install-recommends", "postgresql"],
-        ],
-        needs_root: true,
-    },
+    Manager { program: "apt-get", steps: &[&["apt-get", "update"], APT_INSTALL], needs_root: true },
     Manager { program: "dnf", steps: &[&["dnf", "install", "-y", "postgresql-server"]], needs_root: true },
     Manager { program: "apk", steps: &[&["apk", "add", "postgresql"]], needs_root: true },
     Manager { program: "brew", steps: &[&["brew", "install", "postgresql@17"]], needs_root: false },
@@ -42,14 +46,16 @@ pub(crate) fn run(named: Option<&Path>) -> Result<Programs> {
     }
     let manager = MANAGERS.iter().find(|manager| process::on_path(manager.program).is_some()).ok_or(
         "no PostgreSQL server programs were found, and none of apt-get, dnf, apk, brew either; \
-         install PostgreSQL 14 or newer and name its programs with `--pg-bin` or `PG_BIN`",
+         install PostgreSQL 14 to 18 and name its programs with `--pg-bin` or `PG_BIN`",
     )?;
     install(manager)?;
     postgres::find(None)?.ok_or_else(|| {
         format!(
-            "`{}` installed no PostgreSQL {VERSION_MIN} or newer; see https://www.postgresql.org/download/ for \
+            "`{}` installed no PostgreSQL {} to {}; see https://www.postgresql.org/download/ for \
              packages of newer versions, or name a folder with `--pg-bin` or `PG_BIN`",
-            manager.program
+            manager.program,
+            VERSIONS.start(),
+            VERSIONS.end()
         )
     })
 }
@@ -64,7 +70,7 @@ fn install(manager: &Manager) -> Result<()> {
     }
     for step in manager.steps {
         let words: Vec<&str> = prefix.iter().chain(step.iter()).copied().collect();
-        process::run(command(&words).env("DEBIAN_FRONTEND", "noninteractive"))?;
+        process::run(&mut command(&words))?;
     }
     Ok(())
 }

@@ -30,7 +30,7 @@ pub(crate) fn run(is_quick: bool) -> Result<()> {
     }
     let pg_bin = programs.folder.as_os_str();
     outcomes.push(step("tests", || tests(is_quick, pg_bin)));
-    outcomes.push(step("clean up", cluster::remove_left_overs));
+    outcomes.push(step("clean up", cluster::remove_throw_away));
     conclude(&outcomes)
 }
 
