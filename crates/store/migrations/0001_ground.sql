@@ -75,6 +75,8 @@ create table posthaste.subscription (
     constraint subscription_has_one_destination check (num_nonnulls(queue_id, endpoint_id) = 1)
 );
 create index subscription_topic on posthaste.subscription (topic);
+create index subscription_queue on posthaste.subscription (queue_id) where queue_id is not null;
+create index subscription_endpoint on posthaste.subscription (endpoint_id) where endpoint_id is not null;
 
 -- ---------------------------------------------------------------- subjects, schedules, events
 
@@ -249,6 +251,77 @@ begin
 end
 $$;
 
+-- Whether a queue holds messages in any state (visible, leased, deferred), or dead letters.
+--
+-- What lies behind the cursor is not claimed: see posthaste.create_segment. Open leases are claimed, not settled.
+create function posthaste.queue_has_messages(queue_id integer) returns boolean
+language plpgsql stable
+as $$
+declare
+    found_any boolean;
+begin
+    if exists (select from posthaste.deferred d where d.queue_id = $1)
+        or exists (select from posthaste.dead_letter d where d.queue_id = $1) then
+        return true;
+    end if;
+    for segment in 0..1 loop
+        execute format($dml$
+            with state as materialized (
+                select l.late, l.prev_xmax, l.cur, l.pos_xid, l.pos_seq
+                from posthaste.lease_%1$s_%2$s l
+                order by l.id desc
+                limit 1
+            )
+            select exists (select from posthaste.lease_%1$s_%2$s l where not l.closed)
+                or exists (
+                    select
+                    from state s
+                    join posthaste.log_%1$s_%2$s m on m.xid >= s.prev_xmax and (m.xid, m.seq) > (s.pos_xid, s.pos_seq)
+                )
+                or exists (
+                    select
+                    from state s
+                    cross join unnest(s.late) as open (xid)
+                    join posthaste.log_%1$s_%2$s m on m.xid = open.xid and (m.xid, m.seq) > (s.pos_xid, s.pos_seq)
+                )
+                or exists (
+                    select
+                    from state s
+                    cross join pg_snapshot_xip(s.cur) as open (xid)
+                    join posthaste.log_%1$s_%2$s m on m.xid = open.xid
+                )
+        $dml$, queue_id, segment) into found_any;
+        if found_any then
+            return true;
+        end if;
+    end loop;
+    return false;
+end
+$$;
+
+-- Removes a queue with its tables, unless it holds messages; says whether it did. Senders are locked out first,
+-- so that nothing is sent between the look and the drop.
+create function posthaste.remove_queue(queue_id integer) returns boolean
+language plpgsql
+as $$
+begin
+    execute format($ddl$
+        lock table posthaste.log_%1$s_0, posthaste.log_%1$s_1, posthaste.lease_%1$s_0, posthaste.lease_%1$s_1
+        in access exclusive mode
+    $ddl$, queue_id);
+    if posthaste.queue_has_messages(queue_id) then
+        return false;
+    end if;
+    execute format($ddl$
+        drop table posthaste.log_%1$s_0, posthaste.log_%1$s_1, posthaste.lease_%1$s_0, posthaste.lease_%1$s_1
+    $ddl$, queue_id);
+    update posthaste.redrive r set queue_id = null where r.queue_id = $1;
+    delete from posthaste.extension x where x.queue_id = $1;
+    delete from posthaste.queue q where q.id = $1;
+    return true;
+end
+$$;
+
 -- Every attempt to deliver to an endpoint, kept for a configured time; a partition a day.
 create table posthaste.attempt (
     id bigint generated always as identity,
@@ -267,6 +340,51 @@ create table posthaste.attempt (
 create index attempt_event on posthaste.attempt (event_id);
 create index attempt_endpoint on posthaste.attempt (endpoint_id, at);
 create table posthaste.attempt_default partition of posthaste.attempt default;
+
+-- Makes the partitions of today and the next three days (in UTC), and drops those older than `keep_days`. A day for
+-- which rows are in the default partition already stays there. Returns how many were made and dropped.
+create function posthaste.keep_attempt_partitions(keep_days integer) returns integer
+language plpgsql
+as $$
+declare
+    today date := (posthaste.now() at time zone 'UTC')::date;
+    day date;
+    part text;
+    changed integer := 0;
+begin
+    set local lock_timeout = '1s';
+    for day in select d::date from generate_series(today, today + 3, interval '1 day') d loop
+        part := 'attempt_' || to_char(day, 'YYYYMMDD');
+        if to_regclass('posthaste.' || part) is null and not exists (
+            select from posthaste.attempt_default a
+            where a.at >= day::timestamp at time zone 'UTC' and a.at < (day + 1)::timestamp at time zone 'UTC'
+        ) then
+            execute format(
+                'create table posthaste.%I partition of posthaste.attempt for values from (%L) to (%L)',
+                part, day::timestamp at time zone 'UTC', (day + 1)::timestamp at time zone 'UTC'
+            );
+            changed := changed + 1;
+        end if;
+    end loop;
+    for part in
+        select c.relname
+        from pg_inherits i
+        join pg_class c on c.oid = i.inhrelid
+        where i.inhparent = 'posthaste.attempt'::regclass
+            and c.relname ~ '^attempt_[0-9]{8}$'
+            and to_date(right(c.relname, 8), 'YYYYMMDD') < today - keep_days
+    loop
+        execute format('drop table posthaste.%I', part);
+        changed := changed + 1;
+    end loop;
+    delete from posthaste.attempt_default a
+    where a.ctid in (
+        select d.ctid from posthaste.attempt_default d where d.at < posthaste.now() - make_interval(days => keep_days)
+        limit 10000
+    );
+    return changed;
+end
+$$;
 
 create table posthaste.redrive (
     id bigint generated always as identity primary key,
@@ -359,3 +477,164 @@ create table posthaste.failure_mode (
     endpoint text,
     set_at timestamptz not null default posthaste.now()
 );
+
+-- ---------------------------------------------------------------- from SQL, in the sender's own transaction
+
+-- Wakes the nodes when the transaction commits, at no cost while they are awake.
+--
+-- A scheduler that sleeps holds advisory lock (7306086, 0) exclusively. A sender takes it shared, if it can: then the
+-- scheduler is awake, and cannot go to sleep before this transaction has ended, so it will see what was sent. Only
+-- when it sleeps is a notification needed; notifications in every transaction would make commits queue up.
+create function posthaste.wake(payload text) returns void
+language plpgsql
+as $$
+begin
+    if not pg_try_advisory_xact_lock_shared(7306086, 0) then
+        perform pg_notify('posthaste', payload);
+    end if;
+end
+$$;
+
+-- A UUID of version 7, as nodes make them: milliseconds, then random bits.
+create function posthaste.new_event_id() returns uuid
+language sql volatile
+as $$
+    select encode(
+        set_byte(
+            overlay(
+                uuid_send(gen_random_uuid())
+                placing substring(int8send((extract(epoch from clock_timestamp()) * 1000)::bigint) from 3)
+                from 1 for 6
+            ),
+            6, (get_byte(uuid_send(gen_random_uuid()), 0) & 15) | 112
+        ), 'hex'
+    )::uuid
+$$;
+
+-- Publishes an event when this transaction commits, and not if it rolls back. Answers with the event's id; the same
+-- key with the same payload answers with the id of the first, with another payload it raises an error.
+create function posthaste.publish(
+    type text,
+    payload jsonb,
+    key text default null,
+    due_at timestamptz default null,
+    priority text default null,
+    subject text default null,
+    attributes jsonb default null
+) returns uuid
+language plpgsql
+as $$
+declare
+    event_id uuid := posthaste.new_event_id();
+    body bytea := convert_to(payload::text, 'UTF8');
+    body_hash bytea := sha256(convert_to('jsonb:' || payload::text, 'UTF8'));
+    event_key text := coalesce(key, encode(sha256(convert_to(type || ':' || payload::text, 'UTF8')), 'hex'));
+    due timestamptz := greatest(due_at, posthaste.now());
+    rank smallint;
+    known record;
+begin
+    if type is null or type = '' or length(type) > 120 then
+        raise exception 'posthaste.publish: `type` must have 1 to 120 characters' using errcode = '22023';
+    end if;
+    if payload is null then
+        raise exception 'posthaste.publish: `payload` must not be null' using errcode = '22004';
+    end if;
+    if octet_length(body) > 262144 then
+        raise exception 'posthaste.publish: `payload` has % bytes, at most 262144 are allowed', octet_length(body)
+            using errcode = '22023';
+    end if;
+    if length(event_key) > 255 or event_key = '' then
+        raise exception 'posthaste.publish: `key` must have 1 to 255 characters' using errcode = '22023';
+    end if;
+    if due > posthaste.now() + interval '3653 days' then
+        raise exception 'posthaste.publish: `due_at` is more than ten years ahead' using errcode = '22023';
+    end if;
+    if attributes is not null and jsonb_typeof(attributes) <> 'object' then
+        raise exception 'posthaste.publish: `attributes` must be a JSON object' using errcode = '22023';
+    end if;
+    rank := case upper(priority)
+        when 'CRITICAL' then 0 when 'HIGH' then 1 when 'NORMAL' then 2 when 'LOW' then 3
+    end;
+    if priority is not null and rank is null then
+        raise exception 'posthaste.publish: `priority` is %, expected CRITICAL, HIGH, NORMAL or LOW', priority
+            using errcode = '22023';
+    end if;
+    if rank is null then
+        select t.priority into rank from posthaste.topic t where t.name = publish.type;
+    end if;
+    if rank is null then
+        rank := case upper(type) when 'BIRTHDAY' then 0 when 'ANNIVERSARY' then 1 when 'REMINDER' then 2 else 3 end;
+    end if;
+    insert into posthaste.event
+        (id, key, payload_hash, type, subject, priority, due_at, expires_at, attributes, payload)
+    values (
+        event_id, event_key, body_hash, type, subject, rank, due, due + interval '28 days', attributes::text, body
+    )
+    on conflict on constraint event_key_is_unique do nothing;
+    if not found then
+        select e.id, e.payload_hash, e.payload into known from posthaste.event e where e.key = event_key;
+        if known.id is null or known.payload_hash = body_hash
+            or (convert_from(known.payload, 'UTF8'))::jsonb = publish.payload
+        then
+            return known.id;
+        end if;
+        raise exception 'posthaste.publish: the idempotency key % was used with another payload', event_key
+            using errcode = '23505';
+    end if;
+    insert into posthaste.waiting (priority, due_at, event_id) values (rank, due, event_id);
+    perform posthaste.wake('due');
+    return event_id;
+end
+$$;
+
+-- Sends a message to a queue when this transaction commits. Answers with the message's id.
+create function posthaste.send(
+    queue text,
+    payload jsonb,
+    delay_seconds integer default 0,
+    attributes jsonb default null
+) returns bigint
+language plpgsql
+as $$
+declare
+    target record;
+    message_id bigint;
+    body bytea := convert_to(payload::text, 'UTF8');
+begin
+    if payload is null then
+        raise exception 'posthaste.send: `payload` must not be null' using errcode = '22004';
+    end if;
+    if octet_length(body) > 262144 then
+        raise exception 'posthaste.send: `payload` has % bytes, at most 262144 are allowed', octet_length(body)
+            using errcode = '22023';
+    end if;
+    if attributes is not null and jsonb_typeof(attributes) <> 'object' then
+        raise exception 'posthaste.send: `attributes` must be a JSON object' using errcode = '22023';
+    end if;
+    select q.id, q.segment, q.delay_seconds, q.retention_seconds into target from posthaste.queue q where q.name = queue;
+    if target.id is null then
+        raise exception 'posthaste.send: there is no queue `%`', queue using errcode = '42704';
+    end if;
+    if delay_seconds < 0 or delay_seconds >= target.retention_seconds then
+        raise exception 'posthaste.send: `delay_seconds` is %, expected 0 to the retention of %', delay_seconds,
+            target.retention_seconds using errcode = '22023';
+    end if;
+    if greatest(delay_seconds, target.delay_seconds) > 0 then
+        insert into posthaste.deferred (id, queue_id, visible_at, sent_at, attributes, payload)
+        values (
+            nextval('posthaste.message_seq'), target.id,
+            posthaste.now() + make_interval(secs => greatest(delay_seconds, target.delay_seconds)),
+            posthaste.now(), attributes::text, body
+        )
+        returning id into message_id;
+        perform posthaste.wake('due');
+    else
+        execute format(
+            'insert into posthaste.log_%s_%s (attributes, payload) values ($1, $2) returning seq',
+            target.id, target.segment
+        ) into message_id using attributes::text, body;
+        perform posthaste.wake('queue:' || target.id);
+    end if;
+    return message_id;
+end
+$$;
