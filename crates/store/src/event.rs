@@ -1,1 +1,186 @@
-//! (being written)
+//! Events: accepted under an idempotency key, waiting for their time, published, removed.
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use posthaste_pg::driver::Row;
+use uuid::Uuid;
+
+use crate::{Result, Session, sql};
+
+/// One event to insert; the columns of the table.
+#[derive(Clone, Debug)]
+pub struct EventRow {
+    pub id: Uuid,
+    pub key: String,
+    pub payload_hash: Vec<u8>,
+    pub event_type: String,
+    pub subject: Option<String>,
+    pub priority: i16,
+    pub due_at: Option<Timestamp>,
+    pub schedule_id: Option<i64>,
+    pub correlation_id: Option<String>,
+    pub attributes: Option<String>,
+    pub payload: Bytes,
+    pub fanout: i16,
+}
+
+/// Inserts events; answers with those whose key was new, and when they are due.
+pub async fn insert(
+    session: &Session,
+    events: &[&EventRow],
+    keep_seconds: f64,
+) -> Result<Vec<(Uuid, Timestamp)>> {
+    let statement = session.prepare_cached(sql!("event/insert")).await?;
+    macro_rules! column {
+        ($expr:expr) => {
+            events.iter().map($expr).collect::<Vec<_>>()
+        };
+    }
+    let ids = column!(|event| event.id);
+    let keys = column!(|event| event.key.as_str());
+    let hashes = column!(|event| event.payload_hash.as_slice());
+    let types = column!(|event| event.event_type.as_str());
+    let subjects = column!(|event| event.subject.as_deref());
+    let priorities = column!(|event| event.priority);
+    let due = column!(|event| event.due_at);
+    let schedules = column!(|event| event.schedule_id);
+    let correlations = column!(|event| event.correlation_id.as_deref());
+    let attributes = column!(|event| event.attributes.as_deref());
+    let payloads = column!(|event| event.payload.as_ref());
+    let fanouts = column!(|event| event.fanout);
+    let rows = session
+        .query(
+            &statement,
+            &[
+                &ids, &keys, &hashes, &types, &subjects, &priorities, &due, &schedules, &correlations, &attributes,
+                &payloads, &fanouts, &keep_seconds,
+            ],
+        )
+        .await?;
+    rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
+}
+
+/// Lets those of the events that are due later wait for the scheduler.
+pub async fn wait(session: &Session, ids: &[Uuid]) -> Result<u64> {
+    let statement = session.prepare_cached(sql!("event/wait")).await?;
+    Ok(session.execute(&statement, &[&ids]).await?)
+}
+
+/// Who holds an idempotency key.
+#[derive(Clone, Debug)]
+pub struct KeyHolder {
+    pub key: String,
+    pub id: Uuid,
+    pub payload_hash: Vec<u8>,
+    pub due_at: Timestamp,
+}
+
+pub async fn by_key(session: &Session, keys: &[&str]) -> Result<Vec<KeyHolder>> {
+    let statement = session.prepare_cached(sql!("event/by_key")).await?;
+    let rows = session.query(&statement, &[&keys]).await?;
+    rows.iter()
+        .map(|row| {
+            Ok(KeyHolder {
+                key: row.try_get(0)?,
+                id: row.try_get(1)?,
+                payload_hash: row.try_get(2)?,
+                due_at: row.try_get(3)?,
+            })
+        })
+        .collect()
+}
+
+/// Takes due events of one priority from where they wait.
+pub async fn claim_waiting(session: &Session, priority: i16, limit: i64) -> Result<Vec<EventRow>> {
+    let statement = session.prepare_cached(sql!("event/claim_waiting")).await?;
+    let rows = session.query(&statement, &[&priority, &limit]).await?;
+    rows.iter().map(event_row).collect()
+}
+
+fn event_row(row: &Row) -> Result<EventRow> {
+    Ok(EventRow {
+        id: row.try_get(0)?,
+        key: row.try_get(1)?,
+        payload_hash: row.try_get(2)?,
+        event_type: row.try_get(3)?,
+        subject: row.try_get(4)?,
+        priority: row.try_get(5)?,
+        due_at: row.try_get(6)?,
+        schedule_id: row.try_get(7)?,
+        correlation_id: row.try_get(8)?,
+        attributes: row.try_get(9)?,
+        payload: Bytes::copy_from_slice(row.try_get::<_, &[u8]>(10)?),
+        fanout: 0,
+    })
+}
+
+pub async fn mark_published(session: &Session, ids: &[Uuid], fanouts: &[i16]) -> Result<()> {
+    let statement = session.prepare_cached(sql!("event/mark_published")).await?;
+    session.execute(&statement, &[&ids, &fanouts]).await?;
+    Ok(())
+}
+
+/// When the next waiting event is due, and the database's clock.
+pub async fn next_due(session: &Session) -> Result<(Option<Timestamp>, Timestamp)> {
+    let statement = session.prepare_cached(sql!("event/next_due")).await?;
+    let row = session.query_one(&statement, &[]).await?;
+    Ok((row.try_get(0)?, row.try_get(1)?))
+}
+
+/// Removes events that nothing needs any more.
+pub async fn sweep_expired(session: &Session, limit: i64) -> Result<u64> {
+    let statement = session.prepare_cached(sql!("event/sweep_expired")).await?;
+    Ok(session.execute(&statement, &[&limit]).await?)
+}
+
+/// An event with how its messages are getting on.
+#[derive(Clone, Debug)]
+pub struct EventState {
+    pub id: Uuid,
+    pub key: String,
+    pub event_type: String,
+    pub subject: Option<String>,
+    pub priority: i16,
+    pub due_at: Timestamp,
+    pub accepted_at: Timestamp,
+    pub published_at: Option<Timestamp>,
+    pub cancelled_at: Option<Timestamp>,
+    pub finished_at: Option<Timestamp>,
+    pub failed: bool,
+    pub fanout: i16,
+    pub schedule_id: Option<i64>,
+    pub correlation_id: Option<String>,
+    pub attributes: Option<String>,
+    pub payload: Vec<u8>,
+    pub is_waiting: bool,
+    pub delivered: i64,
+    pub dead: i64,
+    pub deferred: i64,
+}
+
+pub async fn show(session: &Session, id: Uuid) -> Result<Option<EventState>> {
+    let statement = session.prepare_cached(sql!("event/show")).await?;
+    let Some(row) = session.query_opt(&statement, &[&id]).await? else { return Ok(None) };
+    Ok(Some(EventState {
+        id: row.try_get(0)?,
+        key: row.try_get(1)?,
+        event_type: row.try_get(2)?,
+        subject: row.try_get(3)?,
+        priority: row.try_get(4)?,
+        due_at: row.try_get(5)?,
+        accepted_at: row.try_get(6)?,
+        published_at: row.try_get(7)?,
+        cancelled_at: row.try_get(8)?,
+        finished_at: row.try_get(9)?,
+        failed: row.try_get(10)?,
+        fanout: row.try_get(11)?,
+        schedule_id: row.try_get(12)?,
+        correlation_id: row.try_get(13)?,
+        attributes: row.try_get(14)?,
+        payload: row.try_get(15)?,
+        is_waiting: row.try_get(16)?,
+        delivered: row.try_get(17)?,
+        dead: row.try_get(18)?,
+        deferred: row.try_get(19)?,
+    }))
+}

@@ -3,6 +3,7 @@
 //! Every function takes a [`Session`], so that the same one serves alone and inside a transaction. Nothing is
 //! decided here; callers say what to write.
 
+pub mod attempt;
 pub mod dead;
 pub mod declare;
 pub mod event;

@@ -1,1 +1,123 @@
-//! (being written)
+//! Creating and upgrading the schema: numbered migrations, each applied once, in one transaction.
+//!
+//! A newer node may upgrade beside running older ones: migrations only add, under an advisory lock (so two
+//! nodes do not race) and a short lock timeout (so nobody queues behind them).
+
+use posthaste_base::{Code, Error};
+use posthaste_pg::{Pool, Session};
+use sha2::{Digest, Sha256};
+
+use crate::sql;
+
+struct Migration {
+    version: i32,
+    name: &'static str,
+    text: &'static str,
+}
+
+const MIGRATIONS: &[Migration] =
+    &[Migration { version: 1, name: "ground", text: include_str!("../migrations/0001_ground.sql") }];
+
+/// What an upgrade would do, or did.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct SchemaState {
+    /// The version in the database; 0 when there is no schema.
+    pub version: i32,
+    /// The version that this program brings.
+    pub target: i32,
+    pub pending: Vec<String>,
+}
+
+/// The version that this program is made for.
+pub fn target_version() -> i32 {
+    MIGRATIONS.last().map_or(0, |migration| migration.version)
+}
+
+/// A name that changes with every migration: testkit keys its template databases by it.
+pub fn fingerprint() -> String {
+    let mut hasher = Sha256::new();
+    for migration in MIGRATIONS {
+        hasher.update(migration.text);
+    }
+    hasher.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Looks at the schema without changing it.
+pub async fn state(pool: &Pool) -> Result<SchemaState, Error> {
+    let session = pool.get().await?;
+    let version = current_version(&session).await?;
+    Ok(describe(version))
+}
+
+/// Refuses a schema that is missing, older or newer than this program.
+pub async fn check(pool: &Pool) -> Result<(), Error> {
+    let state = state(pool).await?;
+    if state.version > state.target {
+        return Err(too_new(state.version));
+    }
+    if state.version < state.target {
+        return Err(Error::new(
+            Code::SchemaMissing,
+            format!("the schema has version {}, this program needs {}", state.version, state.target),
+        ));
+    }
+    Ok(())
+}
+
+/// Brings the schema to this program's version; does nothing when it is there already.
+///
+/// Takes an advisory lock for the whole upgrade. Each migration is a transaction of its own.
+pub async fn upgrade(pool: &Pool) -> Result<SchemaState, Error> {
+    let before = state(pool).await?;
+    if before.version > before.target {
+        return Err(too_new(before.version));
+    }
+    for migration in MIGRATIONS.iter().filter(|migration| migration.version > before.version) {
+        posthaste_pg::transaction(pool, async |transaction| apply(&transaction, migration).await).await?;
+        tracing::info!(version = migration.version, name = migration.name, "schema upgraded");
+    }
+    pool.forget_statements();
+    state(pool).await
+}
+
+async fn apply(session: &Session, migration: &Migration) -> Result<(), posthaste_pg::Error> {
+    session.batch_execute(sql!("schema/upgrade_guard")).await?;
+    // Another node may have been here while we waited for the lock.
+    if current_version(session).await? >= migration.version {
+        return Ok(());
+    }
+    if migration.version == 1 {
+        session.batch_execute(sql!("schema/create")).await?;
+        session.batch_execute(sql!("schema/create_version")).await?;
+    }
+    session.batch_execute(migration.text).await?;
+    let checksum = Sha256::digest(migration.text).to_vec();
+    session
+        .execute(sql!("schema/insert_version"), &[&migration.version, &migration.name, &checksum])
+        .await?;
+    Ok(())
+}
+
+async fn current_version(session: &Session) -> Result<i32, posthaste_pg::Error> {
+    let exists: bool = session.query_one(sql!("schema/exists"), &[]).await?.get(0);
+    if !exists {
+        return Ok(0);
+    }
+    Ok(session.query_one(sql!("schema/version"), &[]).await?.get(0))
+}
+
+fn describe(version: i32) -> SchemaState {
+    let pending = MIGRATIONS
+        .iter()
+        .filter(|migration| migration.version > version)
+        .map(|migration| format!("{:04}_{}", migration.version, migration.name))
+        .collect();
+    SchemaState { version, target: target_version(), pending }
+}
+
+fn too_new(version: i32) -> Error {
+    Error::new(
+        Code::SchemaTooNew,
+        format!("the schema has version {version}, this program knows up to {}", target_version()),
+    )
+}

@@ -1,0 +1,8 @@
+-- purpose: let one claimer at a time move the cursor of a segment, and plan its statements as they are meant
+-- params: $1 the segment's number: queue id * 2 + segment
+-- locks: an advisory lock until the transaction ends; held for one claim, a millisecond or so
+-- index: none
+select
+    pg_advisory_xact_lock(7306085, $1), set_config('jit', 'off', true), set_config('enable_seqscan', 'off', true),
+    set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true),
+    set_config('enable_bitmapscan', 'off', true)
