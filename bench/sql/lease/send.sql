@@ -1,0 +1,2 @@
+-- Adds a batch. $1 text[]: the payloads.
+insert into lease.message (payload) select unnest($1::text[])

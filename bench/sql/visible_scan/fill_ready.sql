@@ -1,0 +1,3 @@
+-- Adds messages that wait. :count, :bytes.
+insert into visible_scan.message (payload)
+select '{"d":"' || left(repeat(md5(i::text), :bytes / 32 + 1), :bytes - 8) || '"}' from generate_series(1, :count) as i;
