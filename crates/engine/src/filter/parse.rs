@@ -110,10 +110,11 @@ impl Parser {
     }
 
     fn inside(&mut self, object: &Map<String, Value>, at: &Pointer<'_>, depth: usize) -> Result<Node, Error> {
-        // `{"amount": {"numeric": [...]}}` without the list is the likeliest slip.
+        // `{"amount": {"numeric": [...]}}` without the list is the likeliest slip. Nobody
+        // calls a field `anything-but`, but `prefix` and `exists` may well be fields.
         if let [operator] = object.keys().collect::<Vec<_>>()[..]
             && OPERATORS.contains(&operator.as_str())
-            && !is_rules(&object[operator])
+            && (operator.contains('-') || !is_rules(&object[operator]))
         {
             return Err(bad(at, format!("`{operator}` stands outside a list"))
                 .expected(format!("[{}]", Value::Object(object.clone()))));

@@ -88,6 +88,7 @@ fn policies_combine() {
         true,
     );
     check(json!({"scope": ["x"]}), false);
+    check(json!({"payload": {"prefix": ["a field of that name"]}}), false);
 }
 
 #[test]
@@ -134,6 +135,7 @@ fn errors_point_at_the_rule_and_name_what_was_meant() {
     check(json!({"amount": [{"numeric": [">", "3"]}]}), "/amount/0/numeric/1", "a number");
     check(json!({"amount": [{"numeric": [">", 5, "<", 5]}]}), "/amount/0/numeric", "a list such as");
     check(json!({"amount": {"numeric": [">", 5]}}), "/amount", "[{\"numeric\":[\">\",5]}]");
+    check(json!({"type": {"anything-but": ["a"]}}), "/type", "[{\"anything-but\":[\"a\"]}]");
     check(json!({"payload": {}}), "/payload", "at least one field");
     check(json!({"$not": [{"a": [1]}]}), "/$not", "$or or $and");
     check(json!({"$or": [{}]}), "/$or/0", "an object");
