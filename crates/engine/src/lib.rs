@@ -4,6 +4,7 @@
 pub mod backoff;
 pub mod breaker;
 pub mod canonical;
+pub mod due;
 pub mod failure;
 pub mod filter;
 pub mod guard;
