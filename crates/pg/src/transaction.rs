@@ -68,8 +68,13 @@ pub struct Transaction {
 ///
 /// When the future is dropped half-way, the connection is closed, and the server rolls back.
 ///
-/// ```ignore
-/// let ids = transaction(&pool, |tx| async move { insert_events(&tx, events).await }).await?;
+/// ```no_run
+/// # use posthaste_pg::{Error, Pool, Session, transaction};
+/// # async fn insert_events(session: &Session, events: &[String]) -> Result<u64, Error> { Ok(0) }
+/// # async fn example(pool: &Pool, events: &[String]) -> Result<(), Error> {
+/// let count = transaction(pool, |tx| async move { insert_events(&tx, events).await }).await?;
+/// # Ok(())
+/// # }
 /// ```
 ///
 /// `events` is a reference there: what the body takes it has to be able to take again. (An `AsyncFnMut` would
@@ -171,8 +176,9 @@ impl Transaction {
                 self.connection = None;
                 Ok(())
             }
-            Err(lost @ Error::ConnectionLost { .. }) => {
-                Err(Error::CommitUnknown { reason: lost.to_string(), source: Some(Box::new(lost)) })
+            Err(Error::ConnectionLost { reason, source }) => {
+                let lost = Error::ConnectionLost { reason: reason.clone(), source };
+                Err(Error::CommitUnknown { reason, source: Some(Box::new(lost)) })
             }
             Err(error) => {
                 self.roll_back().await;

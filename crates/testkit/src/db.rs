@@ -242,11 +242,13 @@ fn throw_away(folder: &Path, version: &Version) -> LocalOptions {
     options
 }
 
-/// In memory where there is room. Each target folder has clusters of its own, so that checkouts do not meet.
+/// In memory where there is room. Each target folder and user has clusters of their own, so that checkouts do
+/// not meet.
 fn cluster_folder(version: &Version) -> PathBuf {
     let memory = Path::new("/dev/shm");
     let room = rustix::fs::statvfs(memory).map_or(0, |stat| stat.f_bavail.saturating_mul(stat.f_frsize));
-    let name = format!("posthaste-test-{:016x}-{}", hash(&target_folder()), version.major);
+    let uid = rustix::process::geteuid().as_raw();
+    let name = format!("posthaste-test-{:016x}-{uid}-{}", hash(&target_folder()), version.major);
     let in_memory = memory.join(&name);
     // Once chosen it stays, or a full memory would hide the cluster that fills it.
     if in_memory.exists() || room > 2 << 30 { in_memory } else { std::env::temp_dir().join(name) }
@@ -310,7 +312,7 @@ async fn drop_left_over(server: &Target) {
     for name in names {
         let pid =
             name.split('_').nth(1).and_then(|pid| pid.parse().ok()).and_then(rustix::process::Pid::from_raw);
-        if !pid.is_some_and(|pid| rustix::process::test_kill_process(pid).is_ok()) {
+        if pid.is_none_or(|pid| rustix::process::test_kill_process(pid).is_err()) {
             run(&admin, &format!("drop database if exists {name} with (force)")).await;
         }
     }
