@@ -1,12 +1,16 @@
 //! The broker itself: what all use cases share.
 
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, OnceLock, RwLock};
 
 use posthaste_base::{Clock, Result};
 use posthaste_store::Pool;
 use tokio::sync::Notify;
 
 use crate::Catalog;
+use crate::bell::Notifier;
+use crate::declare::EndpointCheck;
+use crate::metrics::Metrics;
+use crate::queue::Desk;
 
 #[derive(Clone, Debug)]
 pub struct BrokerOptions {
@@ -42,21 +46,32 @@ pub(crate) struct Inner {
     pub(crate) options: BrokerOptions,
     pub(crate) clock: Clock,
     pub(crate) catalog: RwLock<Arc<Catalog>>,
+    /// Held while the catalog is read, so that an older reading never takes the place of a newer one.
+    pub(crate) refresh_turn: tokio::sync::Mutex<()>,
+    pub(crate) endpoint_check: OnceLock<EndpointCheck>,
     /// Rung when the scheduler may have something earlier to do than it knows.
     pub(crate) keeper_bell: Notify,
+    pub(crate) notifier: Notifier,
+    pub(crate) desk: Desk,
+    pub(crate) metrics: Metrics,
 }
 
 impl Broker {
     /// Over a database whose schema is up to date; reads the catalog once.
     pub async fn open(pool: Pool, options: BrokerOptions, clock: Clock) -> Result<Self> {
-        let inner = Inner {
+        let inner = Arc::new_cyclic(|inner| Inner {
             pool,
             options,
             clock,
             catalog: RwLock::new(Arc::new(Catalog::default())),
+            refresh_turn: tokio::sync::Mutex::new(()),
+            endpoint_check: OnceLock::new(),
             keeper_bell: Notify::new(),
-        };
-        let broker = Self { inner: Arc::new(inner) };
+            notifier: Notifier::start(inner.clone()),
+            desk: Desk::new(inner.clone()),
+            metrics: Metrics::default(),
+        });
+        let broker = Self { inner };
         broker.refresh_catalog().await?;
         Ok(broker)
     }
