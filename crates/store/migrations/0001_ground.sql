@@ -69,7 +69,6 @@ create table posthaste.subscription (
     filter jsonb,
     queue_id integer references posthaste.queue (id),
     endpoint_id integer references posthaste.endpoint (id),
-    paused boolean not null default false,
     declared boolean not null default false,
     created_at timestamptz not null default posthaste.now(),
     constraint subscription_has_one_destination check (num_nonnulls(queue_id, endpoint_id) = 1)
@@ -94,23 +93,30 @@ create table posthaste.schedule (
     name text unique,
     type text not null,
     subject text references posthaste.subject (id) on delete cascade,
-    -- The date of the subject that a yearly schedule follows ("birthday"), when it follows one.
+    -- Either a rule of its own, or a date of the subject ("birthday") that comes round every year.
+    rule jsonb,
     follows text,
-    rule jsonb not null,
-    zone text not null,
+    -- None is the subject's zone, whichever that is by then.
+    zone text,
     at time not null default '09:00',
     priority smallint check (priority between 0 and 3),
     attributes jsonb not null default '{}',
     payload jsonb not null default '{}',
     status text not null default 'active' check (status in ('active', 'paused', 'cancelled', 'finished')),
-    -- The occurrence that waits or is under way; none when paused, cancelled or finished.
+    -- The occurrence that waits or is under way. None when paused, cancelled or finished, and while the subject
+    -- has no such date.
     event_id uuid,
     next_at timestamptz,
+    -- How many occurrences were made; the number of the last one.
     occurrences bigint not null default 0,
     created_at timestamptz not null default posthaste.now(),
-    updated_at timestamptz not null default posthaste.now()
+    updated_at timestamptz not null default posthaste.now(),
+    constraint schedule_has_one_rule check (num_nonnulls(rule, follows) = 1),
+    constraint schedule_has_a_zone check (zone is not null or subject is not null),
+    constraint schedule_follows_a_subject check (follows is null or subject is not null)
 );
-create index schedule_subject on posthaste.schedule (subject);
+create index schedule_subject on posthaste.schedule (subject, id);
+create index schedule_live on posthaste.schedule (subject, id) where status in ('active', 'paused');
 
 create table posthaste.event (
     id uuid primary key,
@@ -300,9 +306,10 @@ end
 $$;
 
 -- Removes a queue with its tables, unless it holds messages; says whether it did. Senders are locked out first,
--- so that nothing is sent between the look and the drop.
+-- so that nothing is sent between the look and the drop; not for long, since other senders wait behind the lock.
 create function posthaste.remove_queue(queue_id integer) returns boolean
 language plpgsql
+set lock_timeout = '2s'
 as $$
 begin
     execute format($ddl$
@@ -394,6 +401,7 @@ create table posthaste.redrive (
     total integer not null,
     moved integer not null default 0,
     jitter_seconds integer not null,
+    rate_per_second integer,
     started_by text not null,
     started_at timestamptz not null default posthaste.now(),
     finished_at timestamptz
@@ -408,6 +416,8 @@ create table posthaste.dead_letter (
     endpoint_id integer,
     type text,
     receives smallint not null,
+    -- Whether its event's end must be known: see posthaste.outcome.
+    tracked boolean not null default false,
     category text not null,
     code text not null,
     error text not null,
@@ -420,10 +430,11 @@ create table posthaste.dead_letter (
     attributes text,
     payload bytea not null
 );
-create index dead_letter_queue on posthaste.dead_letter (queue_id, died_at);
-create index dead_letter_died on posthaste.dead_letter (died_at);
+create index dead_letter_queue on posthaste.dead_letter (queue_id, id);
+create index dead_letter_died on posthaste.dead_letter (queue_id, died_at);
 create index dead_letter_event on posthaste.dead_letter (event_id) where event_id is not null;
 create index dead_letter_redrive on posthaste.dead_letter (redrive_at) where redrive_id is not null;
+create index dead_letter_run on posthaste.dead_letter (redrive_id) where redrive_id is not null;
 
 -- Dead letters that were discarded or outlived their retention, whole, with who did it and why.
 create table posthaste.dead_letter_archive (
@@ -434,6 +445,8 @@ create table posthaste.dead_letter_archive (
     queue_id integer not null,
     message_id bigint not null,
     event_id uuid,
+    subscription_id integer,
+    endpoint_id integer,
     type text,
     receives smallint not null,
     category text not null,
