@@ -53,6 +53,8 @@ pub struct DeliverySettings {
     pub attempt_retention_days: u32,
     /// The event type of a payload that comes without one.
     pub default_type: String,
+    /// Whether events of a type that is not declared are refused, instead of making its topic.
+    pub strict_types: bool,
     /// Endpoints may be anywhere: for development.
     pub allow_private_addresses: bool,
     /// Networks that endpoints may be in though they are not public: `10.0.0.0/8`.
@@ -66,6 +68,7 @@ impl Default for DeliverySettings {
             key_ttl_days: options.key_ttl_days,
             attempt_retention_days: options.attempt_retention_days,
             default_type: options.default_type,
+            strict_types: options.strict_types,
             allow_private_addresses: false,
             allow_networks: Vec::new(),
         }
@@ -117,6 +120,19 @@ impl Default for Declaration {
         };
         declaration.complete();
         declaration
+    }
+}
+
+impl DeliverySettings {
+    /// The broker's options that these settings decide; the others are the defaults.
+    pub fn options(&self) -> BrokerOptions {
+        BrokerOptions {
+            key_ttl_days: self.key_ttl_days,
+            attempt_retention_days: self.attempt_retention_days,
+            default_type: self.default_type.clone(),
+            strict_types: self.strict_types,
+            ..BrokerOptions::default()
+        }
     }
 }
 

@@ -147,7 +147,10 @@ impl Reader {
             self.unknown_key(&join(path, key), key, known());
             is_known = false;
         }
-        if is_known {
+        // A field that could not be read was reported, and would now be missed as well.
+        let below = format!("{path}.");
+        let is_read = |error: &Error| error.field_name().is_none_or(|field| !field.starts_with(&below));
+        if is_known && self.errors.iter().all(is_read) {
             self.leaf::<T>(value, path, current, place);
         }
     }
