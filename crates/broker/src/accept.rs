@@ -1,8 +1,18 @@
-//! Accepting events: the idempotency key, the event's row and its messages, in the caller's transaction.
+//! Accepting events: the idempotency key, the event's row and its messages, in one transaction.
+
+use std::collections::{BTreeMap, HashMap};
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use posthaste_base::{EventId, Priority, ScheduleId};
+use posthaste_base::{EventId, Priority, QueueId, Result, ScheduleId, SubscriptionId};
+use posthaste_store::event::EventRow;
+use posthaste_store::segment::Segment;
+use posthaste_store::{Session, event};
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use crate::transact::Abort;
+use crate::{Broker, Catalog, finish, route};
 
 /// An event that is about to be accepted: validated, with its key and its priority decided.
 #[derive(Clone, Debug)]
@@ -29,7 +39,239 @@ pub enum Accepted {
     /// It is new, and durable once the transaction commits.
     New { id: EventId, due_at: Timestamp },
     /// The same was accepted before, under this id.
-    Duplicate { id: EventId },
+    Duplicate { id: EventId, due_at: Timestamp },
     /// Its key was used for another payload.
     Conflict { id: EventId },
+}
+
+/// The messages that events become, by queue: columns for one insert.
+#[derive(Default)]
+struct Messages {
+    events: Vec<Uuid>,
+    subscriptions: Vec<Option<i32>>,
+    tracked: Vec<bool>,
+}
+
+/// What an event will become.
+struct Routed {
+    targets: Vec<(QueueId, SubscriptionId)>,
+    is_tracked: bool,
+}
+
+impl Broker {
+    /// How long an event's row, and so its key, is kept after it is due: longer than a message of it can wait.
+    fn keep_event_seconds(&self, catalog: &Catalog) -> f64 {
+        f64::from(catalog.retention_seconds_max()) + f64::from(self.options().key_ttl_days) * 86_400.0
+    }
+}
+
+/// Accepts events in the caller's transaction: those due now become messages, the others wait.
+///
+/// Two events with one key in one call are one: the second is a duplicate of the first, or in conflict with it.
+/// Rings the bells only after the caller has committed: see [`Broker::accepted`].
+pub(crate) async fn accept_in(
+    session: &Session,
+    broker: &Broker,
+    events: &[NewEvent],
+) -> Result<Vec<Accepted>, Abort> {
+    let catalog = broker.catalog();
+    let mut routed: HashMap<Uuid, Routed> = HashMap::with_capacity(events.len());
+    let mut first_by_key: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut rows = Vec::with_capacity(events.len());
+    for (place, new) in events.iter().enumerate() {
+        if first_by_key.contains_key(new.key.as_str()) {
+            continue;
+        }
+        first_by_key.insert(&new.key, place);
+        let targets = targets(
+            &catalog,
+            &new.event_type,
+            new.subject.as_deref(),
+            new.priority,
+            new.attributes.as_deref(),
+            &new.payload,
+        )?;
+        rows.push(event_row(new, targets.len()));
+        let is_tracked = finish::tracked(&catalog, new.schedule_id, &new.event_type);
+        routed.insert(new.id.0, Routed { targets, is_tracked });
+    }
+    // In the order of their keys, so that two transactions with the same keys wait for each other in one order.
+    rows.sort_unstable_by(|a, b| a.key.cmp(&b.key));
+    let keep_seconds = broker.keep_event_seconds(&catalog);
+    let inserted = event::insert(session, &rows.iter().collect::<Vec<_>>(), keep_seconds).await?;
+
+    let mut messages: BTreeMap<Segment, Messages> = BTreeMap::new();
+    let mut later = Vec::new();
+    let mut unrouted = Vec::new();
+    for new in &inserted {
+        let Some(routed) = routed.get(&new.id) else { continue };
+        if !new.is_published {
+            later.push(new.id);
+        } else if routed.targets.is_empty() && routed.is_tracked {
+            unrouted.push(EventId(new.id));
+        } else {
+            add_messages(&catalog, &mut messages, new.id, routed);
+        }
+    }
+    insert_messages(session, &messages).await?;
+    if !later.is_empty() {
+        event::wait(session, &later).await?;
+    }
+    if !unrouted.is_empty() {
+        // A finished event may accept another one (the next of its schedule), hence the box.
+        Box::pin(finish::finish_unrouted_in(session, broker, &unrouted)).await?;
+    }
+    answer(session, events, &first_by_key, &inserted).await
+}
+
+/// Publishes events that waited: the scheduler's half of accepting, in its transaction.
+pub(crate) async fn publish_in(session: &Session, broker: &Broker, due: &[EventRow]) -> Result<(), Abort> {
+    let catalog = broker.catalog();
+    let mut messages: BTreeMap<Segment, Messages> = BTreeMap::new();
+    let mut ids = Vec::with_capacity(due.len());
+    let mut fanouts = Vec::with_capacity(due.len());
+    let mut unrouted = Vec::new();
+    for row in due {
+        let priority = Priority::from_rank(row.priority).unwrap_or(Priority::Low);
+        let targets = targets(
+            &catalog,
+            &row.event_type,
+            row.subject.as_deref(),
+            priority,
+            row.attributes.as_deref(),
+            &row.payload,
+        )?;
+        let is_tracked = finish::tracked(&catalog, row.schedule_id.map(ScheduleId), &row.event_type);
+        ids.push(row.id);
+        fanouts.push(i16::try_from(targets.len()).unwrap_or(i16::MAX));
+        if targets.is_empty() && is_tracked {
+            unrouted.push(EventId(row.id));
+        }
+        add_messages(&catalog, &mut messages, row.id, &Routed { targets, is_tracked });
+    }
+    event::mark_published(session, &ids, &fanouts).await?;
+    insert_messages(session, &messages).await?;
+    if !unrouted.is_empty() {
+        Box::pin(finish::finish_unrouted_in(session, broker, &unrouted)).await?;
+    }
+    Ok(())
+}
+
+/// The messages that an event becomes. Attributes and payload are read only where a filter looks at them.
+fn targets(
+    catalog: &Catalog,
+    event_type: &str,
+    subject: Option<&str>,
+    priority: Priority,
+    attributes: Option<&str>,
+    payload: &[u8],
+) -> Result<Vec<(QueueId, SubscriptionId)>> {
+    let has_filter =
+        catalog.subscriptions.get(event_type).is_some_and(|all| all.iter().any(|one| one.filter.is_some()));
+    let attributes = attributes
+        .filter(|_| has_filter)
+        .and_then(|text| serde_json::from_str::<Map<String, Value>>(text).ok())
+        .unwrap_or_default();
+    route::route(catalog, event_type, subject, priority, &attributes, || {
+        serde_json::from_slice(payload).unwrap_or(Value::Null)
+    })
+}
+
+fn event_row(new: &NewEvent, fanout: usize) -> EventRow {
+    EventRow {
+        id: new.id.0,
+        key: new.key.clone(),
+        payload_hash: new.payload_hash.to_vec(),
+        event_type: new.event_type.clone(),
+        subject: new.subject.clone(),
+        priority: new.priority.rank(),
+        due_at: new.due_at,
+        schedule_id: new.schedule_id.map(|id| id.0),
+        correlation_id: new.correlation_id.clone(),
+        attributes: new.attributes.clone(),
+        payload: new.payload.clone(),
+        fanout: i16::try_from(fanout).unwrap_or(i16::MAX),
+    }
+}
+
+fn add_messages(catalog: &Catalog, messages: &mut BTreeMap<Segment, Messages>, event: Uuid, routed: &Routed) {
+    for (queue, subscription) in &routed.targets {
+        let half = catalog.queues.get(queue).map_or(0, |queue| queue.segment);
+        let columns = messages.entry(Segment::new(*queue, half)).or_default();
+        columns.events.push(event);
+        columns.subscriptions.push(Some(subscription.0));
+        columns.tracked.push(routed.is_tracked);
+    }
+}
+
+async fn insert_messages(session: &Session, messages: &BTreeMap<Segment, Messages>) -> Result<(), Abort> {
+    for (segment, columns) in messages {
+        posthaste_store::queue::publish(
+            session,
+            *segment,
+            &columns.events,
+            &columns.subscriptions,
+            &columns.tracked,
+        )
+        .await?;
+    }
+    Ok(())
+}
+
+/// Says for each event whether it is new, a duplicate or in conflict.
+async fn answer(
+    session: &Session,
+    events: &[NewEvent],
+    first_by_key: &BTreeMap<&str, usize>,
+    inserted: &[event::Inserted],
+) -> Result<Vec<Accepted>, Abort> {
+    let new: HashMap<Uuid, Timestamp> = inserted.iter().map(|one| (one.id, one.due_at)).collect();
+    let known: Vec<&str> = first_by_key
+        .iter()
+        .filter(|(_, place)| !new.contains_key(&events[**place].id.0))
+        .map(|(key, _)| *key)
+        .collect();
+    let holders = if known.is_empty() { Vec::new() } else { event::by_key(session, &known).await? };
+    let holders: HashMap<&str, &event::KeyHolder> =
+        holders.iter().map(|holder| (holder.key.as_str(), holder)).collect();
+    let answers = events.iter().map(|one| {
+        if let Some(due_at) = new.get(&one.id.0) {
+            return Accepted::New { id: one.id, due_at: *due_at };
+        }
+        match holders.get(one.key.as_str()) {
+            // An answer that was lost on its way: our own event, committed before.
+            Some(holder) if holder.id == one.id.0 => Accepted::New { id: one.id, due_at: holder.due_at },
+            Some(holder) if is_same(holder, one) => {
+                Accepted::Duplicate { id: EventId(holder.id), due_at: holder.due_at }
+            }
+            Some(holder) => Accepted::Conflict { id: EventId(holder.id) },
+            // Its key is new, but another event of this very call has it.
+            None => {
+                let first = &events[first_by_key[one.key.as_str()]];
+                let due_at = new.get(&first.id.0).copied().unwrap_or(Timestamp::UNIX_EPOCH);
+                if first.payload_hash == one.payload_hash && first.event_type == one.event_type {
+                    Accepted::Duplicate { id: first.id, due_at }
+                } else {
+                    Accepted::Conflict { id: first.id }
+                }
+            }
+        }
+    });
+    Ok(answers.collect())
+}
+
+/// Whether a key's holder has the same content. What came from SQL has a hash of another make, so contents decide.
+fn is_same(holder: &event::KeyHolder, new: &NewEvent) -> bool {
+    if holder.event_type != new.event_type {
+        return false;
+    }
+    if holder.payload_hash == new.payload_hash {
+        return true;
+    }
+    let hash = |payload: &[u8]| {
+        posthaste_engine::json::parse(payload)
+            .ok()
+            .map(|value| posthaste_engine::canonical::payload_hash(&value))
+    };
+    hash(&holder.payload) == Some(new.payload_hash)
 }

@@ -1,1 +1,364 @@
-//! (being written)
+//! The keeper: what only one node does at a time, and what must happen on time.
+//!
+//! One node leads; the others stand by and take over when its lead runs out. The leader publishes events that are
+//! due, lets delayed messages become visible, ends leases that ran out, moves redrives on, and tidies up. All of it
+//! is safe to do twice: rows are locked, and every step is a transaction of its own.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use posthaste_base::{Category, Error, EventId, MessageId, Priority, QueueId, Result};
+use posthaste_store::segment::Segment;
+use posthaste_store::{Session, attempt, event, lead};
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::transact::Abort;
+use crate::{Broker, accept, finish};
+
+/// How long a lead lasts when nobody renews it: a dead leader is replaced after this.
+const LEAD_SECONDS: f64 = 5.0;
+const LEAD_RENEWED_EVERY: Duration = Duration::from_millis(1_500);
+/// The longest sleep, should every bell have failed to ring.
+const TICK_MAX: Duration = Duration::from_secs(1);
+/// How long the scheduler stays awake while a sender's transaction, which counts on that, is open.
+const AWAKE_TICK: Duration = Duration::from_millis(20);
+const EVENTS_BATCH: i64 = 500;
+const DEFERRED_BATCH: i64 = 1_000;
+const LEASES_BATCH: i64 = 50;
+const SWEEP_LEASES_EVERY: Duration = Duration::from_millis(500);
+const TIDY_EVERY: Duration = Duration::from_secs(10);
+const TIDY_BATCH: i64 = 5_000;
+/// A log is changed for the empty one when it is larger than this, or older and not empty.
+const SEGMENT_BYTES: i64 = 128 * 1024 * 1024;
+/// How far behind its own clock a sweep looks again, for leases whose transaction committed late.
+const SWEEP_OVERLAP: SignedDuration = SignedDuration::from_secs(60);
+
+struct Keeper {
+    broker: Broker,
+    node: Uuid,
+    is_leader: bool,
+    lead_until: Instant,
+    sweep_at: Instant,
+    tidy_at: Instant,
+    /// Leases that ran out before this have been swept; none at first, and then everything is looked at once.
+    swept_until: Option<Timestamp>,
+    partitions_at: Option<Instant>,
+}
+
+impl Broker {
+    /// Keeps queues and schedules going until `shutdown`. Any number of nodes may run it.
+    pub async fn run_keeper(&self, shutdown: CancellationToken) {
+        let now = Instant::now();
+        let mut keeper = Keeper {
+            broker: self.clone(),
+            node: Uuid::now_v7(),
+            is_leader: false,
+            lead_until: now,
+            sweep_at: now,
+            tidy_at: now,
+            swept_until: None,
+            partitions_at: None,
+        };
+        let mut failures: u32 = 0;
+        while !shutdown.is_cancelled() {
+            let pause = match keeper.turn(&shutdown).await {
+                Ok(()) => {
+                    failures = 0;
+                    continue;
+                }
+                Err(error) => {
+                    if failures == 0 {
+                        tracing::warn!(%error, cause = error.cause(), "the keeper could not do its work and tries again");
+                    }
+                    failures += 1;
+                    Duration::from_millis(100 * u64::from(failures.min(20)))
+                }
+            };
+            tokio::select! {
+                () = sleep(pause) => {}
+                () = shutdown.cancelled() => {}
+            }
+        }
+        keeper.resign().await;
+    }
+
+    /// Publishes events that are due until none is; answers with how many. What the keeper does, for tests and for
+    /// programs without a scheduler of their own.
+    pub async fn publish_due(&self) -> Result<usize> {
+        let mut published = 0;
+        for priority in Priority::ALL {
+            loop {
+                let started = std::time::Instant::now();
+                let batch = posthaste_store::transaction(self.pool(), |tx| async move {
+                    publish_batch(&tx, self, priority).await
+                });
+                let batch: Published = batch.await.map_err(Error::from)?;
+                self.count_tick(batch.count, started.elapsed(), batch.oldest_due, batch.now);
+                for queue in &batch.queues {
+                    self.ring(*queue);
+                }
+                published += batch.count;
+                if batch.count < EVENTS_BATCH as usize {
+                    break;
+                }
+            }
+        }
+        Ok(published)
+    }
+
+    /// Ends the leases of a queue that have run out since `since`; answers with the messages that came back or died.
+    pub async fn sweep_leases(&self, queue: QueueId, since: Timestamp) -> Result<usize> {
+        let mut swept = 0;
+        for half in [0, 1] {
+            loop {
+                let batch = posthaste_store::transaction(self.pool(), |tx| async move {
+                    sweep_batch(&tx, self, Segment::new(queue, half), since).await
+                });
+                let (leases, messages) = batch.await.map_err(Error::from)?;
+                swept += messages;
+                if messages > 0 {
+                    self.ring(queue);
+                }
+                if leases < LEASES_BATCH as usize {
+                    break;
+                }
+            }
+        }
+        Ok(swept)
+    }
+
+    /// Lets delayed messages of a queue become visible; answers with how many did, and when the next will.
+    pub async fn promote(&self, queue: QueueId) -> Result<(usize, Option<Timestamp>)> {
+        let mut moved = 0;
+        loop {
+            let session = self.pool().get().await.map_err(Error::from)?;
+            let half = lead::current_half(&session, queue).await?;
+            let (count, next_at) =
+                lead::sweep_deferred(&session, Segment::new(queue, half), DEFERRED_BATCH).await?;
+            moved += count.unsigned_abs() as usize;
+            if count > 0 {
+                self.ring(queue);
+            }
+            if count < DEFERRED_BATCH {
+                return Ok((moved, next_at));
+            }
+        }
+    }
+}
+
+/// What one batch of due events came to.
+struct Published {
+    count: usize,
+    queues: Vec<QueueId>,
+    oldest_due: Option<Timestamp>,
+    now: Timestamp,
+}
+
+async fn publish_batch(session: &Session, broker: &Broker, priority: Priority) -> Result<Published, Abort> {
+    let due = event::claim_waiting(session, priority.rank(), EVENTS_BATCH).await?;
+    let now = broker.clock().now();
+    let mut published = Published {
+        count: due.len(),
+        queues: Vec::new(),
+        oldest_due: due.iter().filter_map(|row| row.due_at).min(),
+        now,
+    };
+    if due.is_empty() {
+        return Ok(published);
+    }
+    accept::publish_in(session, broker, &due).await?;
+    let catalog = broker.catalog();
+    for row in &due {
+        for queue in catalog.queues_of(&row.event_type, priority) {
+            if !published.queues.contains(&queue) {
+                published.queues.push(queue);
+            }
+        }
+    }
+    Ok(published)
+}
+
+/// Ends some leases; answers with how many, and how many messages they still held.
+async fn sweep_batch(
+    session: &Session,
+    broker: &Broker,
+    segment: Segment,
+    since: Timestamp,
+) -> Result<(usize, usize), Abort> {
+    let expired = lead::sweep_expired(session, segment, since, LEASES_BATCH).await?;
+    if expired.is_empty() {
+        return Ok((0, 0));
+    }
+    let receives_max =
+        broker.catalog().queues.get(&segment.queue).map_or(3, |queue| i32::from(queue.settings.max_receives));
+    let half = lead::current_half(session, segment.queue).await?;
+    let mut messages = 0;
+    let mut outcomes = Vec::new();
+    for lease in &expired {
+        let returned = lead::return_lease(session, segment, half, lease.lease, receives_max).await?;
+        messages += returned.len();
+        for one in returned.into_iter().filter(|one| one.died) {
+            broker.count_dead(segment.queue, Category::Timeout);
+            if let (true, Some(event_id)) = (one.tracked, one.event_id) {
+                let message_id = MessageId(one.message_id);
+                outcomes.push(finish::Outcome { event_id: EventId(event_id), message_id, failed: true });
+            }
+        }
+    }
+    if !outcomes.is_empty() {
+        finish::finish_in(session, broker, &outcomes).await?;
+    }
+    Ok((expired.len(), messages))
+}
+
+impl Keeper {
+    /// One look at everything, then a sleep until there is something to do.
+    async fn turn(&mut self, shutdown: &CancellationToken) -> Result<()> {
+        if !self.lead().await? {
+            tokio::select! {
+                () = sleep(TICK_MAX) => {}
+                () = shutdown.cancelled() => {}
+            }
+            return Ok(());
+        }
+        let (worked, next_at) = self.work().await?;
+        if worked {
+            return Ok(());
+        }
+        self.tidy().await?;
+        self.rest(next_at, shutdown).await
+    }
+
+    /// Takes or renews the lead.
+    async fn lead(&mut self) -> Result<bool> {
+        if self.is_leader && Instant::now() < self.lead_until {
+            return Ok(true);
+        }
+        let session = self.broker.pool().get().await.map_err(Error::from)?;
+        let was_leader = self.is_leader;
+        self.is_leader = lead::take_lead(&session, "keeper", self.node, LEAD_SECONDS).await?;
+        self.lead_until = Instant::now() + LEAD_RENEWED_EVERY;
+        if self.is_leader && !was_leader {
+            tracing::info!("this node keeps the schedule now");
+            self.swept_until = None;
+        }
+        Ok(self.is_leader)
+    }
+
+    /// Does what is due; answers with whether there was anything, and when there will be.
+    async fn work(&mut self) -> Result<(bool, Option<Timestamp>)> {
+        let mut worked = self.broker.publish_due().await? > 0;
+        let mut next_at: Option<Timestamp> = None;
+        let catalog = self.broker.catalog();
+        for queue in catalog.queues.keys() {
+            let (moved, next) = self.broker.promote(*queue).await?;
+            worked |= moved > 0;
+            next_at = [next_at, next].into_iter().flatten().min();
+        }
+        if Instant::now() >= self.sweep_at {
+            self.sweep_at = Instant::now() + SWEEP_LEASES_EVERY;
+            let session = self.broker.pool().get().await.map_err(Error::from)?;
+            let now = lead::database_now(&session).await?;
+            drop(session);
+            let since = self.swept_until.unwrap_or(Timestamp::MIN);
+            for queue in catalog.queues.keys() {
+                worked |= self.broker.sweep_leases(*queue, since).await? > 0;
+            }
+            self.swept_until = Some(now.saturating_sub(SWEEP_OVERLAP).unwrap_or(Timestamp::MIN));
+        }
+        let (moved, next) = self.broker.move_due(DEFERRED_BATCH as usize).await?;
+        worked |= moved > 0;
+        next_at = [next_at, next].into_iter().flatten().min();
+        Ok((worked, next_at))
+    }
+
+    /// Sleeps until the next due time, a bell, or a tick.
+    ///
+    /// While it sleeps it holds the sleeper's lock, so that a sender in SQL knows to notify; see `posthaste.wake`.
+    async fn rest(&mut self, next_deferred: Option<Timestamp>, shutdown: &CancellationToken) -> Result<()> {
+        // Registered before the last look, so that a bell rung meanwhile is not missed.
+        let bell = self.broker.keeper_bell();
+        let rung = bell.notified();
+        let asleep = posthaste_store::Transaction::begin(self.broker.pool(), Default::default())
+            .await
+            .map_err(Error::from)?;
+        let may_sleep = lead::try_sleep(&asleep).await?;
+        let (next_due, now) = event::next_due(&asleep).await?;
+        let next_at = [next_due, next_deferred].into_iter().flatten().min();
+        let until_next =
+            next_at.map_or(TICK_MAX, |at| Duration::try_from(at.duration_since(now)).unwrap_or_default());
+        let longest = if may_sleep { TICK_MAX } else { AWAKE_TICK };
+        let pause = until_next
+            .min(longest)
+            .min(self.sweep_at.saturating_duration_since(Instant::now()).max(AWAKE_TICK));
+        tokio::select! {
+            _ = timeout(pause, rung) => {}
+            () = shutdown.cancelled() => {}
+        }
+        asleep.roll_back().await;
+        Ok(())
+    }
+
+    /// What need not happen on time: space, old rows, the read model of depths.
+    async fn tidy(&mut self) -> Result<()> {
+        if Instant::now() < self.tidy_at {
+            return Ok(());
+        }
+        self.tidy_at = Instant::now() + TIDY_EVERY;
+        let catalog = self.broker.catalog();
+        for queue in catalog.queues.values() {
+            self.rotate(Segment::new(queue.id, queue.segment)).await?;
+            let depth = crate::queue::depth_of(&self.broker, queue.id).await?;
+            self.broker.set_depth(queue, &depth);
+        }
+        let broker = &self.broker;
+        let session = broker.pool().get().await.map_err(Error::from)?;
+        event::sweep_expired(&session, TIDY_BATCH).await?;
+        drop(session);
+        broker.sweep_expired_dead(TIDY_BATCH as usize).await?;
+        let is_time = self.partitions_at.is_none_or(|at| Instant::now() >= at);
+        if is_time {
+            let session = broker.pool().get().await.map_err(Error::from)?;
+            let days = i32::try_from(broker.options().attempt_retention_days).unwrap_or(i32::MAX);
+            attempt::keep_partitions(&session, days).await?;
+            self.partitions_at = Some(Instant::now() + Duration::from_secs(3600));
+        }
+        Ok(())
+    }
+
+    /// Changes a full log for the empty one, and empties the one behind when nothing of it is needed.
+    async fn rotate(&self, current: Segment) -> Result<()> {
+        let pool = self.broker.pool();
+        let session = pool.get().await.map_err(Error::from)?;
+        let (bytes, behind_bytes) = lead::sizes(&session, current).await?;
+        if behind_bytes > 0 {
+            // Looked at without locks first: most of the time it is not used up yet.
+            let is_used_up = lead::is_used_up(&session, current.other()).await?;
+            drop(session);
+            if is_used_up && lead::empty(pool, current.other()).await.map_err(Error::from)? {
+                tracing::debug!(
+                    queue.id = current.queue.0,
+                    bytes = behind_bytes,
+                    "space of a log given back"
+                );
+            }
+        } else if bytes > SEGMENT_BYTES && lead::rotate(&session, current).await? {
+            lead::notify(&session, "catalog").await?;
+            drop(session);
+            self.broker.refresh_catalog().await?;
+        }
+        Ok(())
+    }
+
+    async fn resign(&self) {
+        if !self.is_leader {
+            return;
+        }
+        if let Ok(session) = self.broker.pool().get().await {
+            // Should this fail, the lead runs out by itself.
+            let _ = lead::give_up_lead(&session, "keeper", self.node).await;
+        }
+    }
+}

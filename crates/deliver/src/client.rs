@@ -100,9 +100,15 @@ pub struct Request<'a> {
 pub struct Client {
     http: legacy::Client<Connector, Payload>,
     body_timeout: Duration,
+    head_bytes_max: usize,
 }
 
 impl Client {
+    /// The same client, which keeps more (or less) of an answer's body than `HEAD_BYTES_MAX`.
+    pub fn keeping(&self, head_bytes_max: usize) -> Self {
+        Self { head_bytes_max, ..self.clone() }
+    }
+
     pub fn new(options: ClientOptions) -> Result<Self, Error> {
         let tcp = TcpConnector {
             policy: Arc::new(options.policy),
@@ -123,7 +129,7 @@ impl Client {
             .retry_canceled_requests(true)
             .http1_max_buf_size(ANSWER_HEADERS_BYTES_MAX)
             .build(Connector { https, timeout: options.connect_timeout });
-        Ok(Self { http, body_timeout: options.body_timeout })
+        Ok(Self { http, body_timeout: options.body_timeout, head_bytes_max: HEAD_BYTES_MAX })
     }
 
     /// Makes one call.
@@ -165,7 +171,7 @@ impl Client {
         let head = if body.is_end_stream() {
             Bytes::new()
         } else {
-            read_head(body, deadline.min(Instant::now() + self.body_timeout)).await
+            read_head(body, deadline.min(Instant::now() + self.body_timeout), self.head_bytes_max).await
         };
         Answer { status, transport_error: None, retry_after, head, latency_ms: 0 }
     }
@@ -173,17 +179,17 @@ impl Client {
 
 /// Keeps the first bytes of a body and drains a little more. A body that is too long, too slow or breaks off is
 /// dropped, which closes its connection; that changes nothing about the answer.
-async fn read_head(mut body: Incoming, deadline: Instant) -> Bytes {
+async fn read_head(mut body: Incoming, deadline: Instant, head_bytes_max: usize) -> Bytes {
     let mut head = Vec::new();
     let mut read_bytes = 0;
     while let Ok(Some(Ok(frame))) = timeout_at(deadline, body.frame()).await {
         let Some(data) = frame.data_ref() else { continue };
         read_bytes += data.len();
         // Copied, because a slice would keep the connection's whole read buffer alive.
-        head.extend_from_slice(&data[..data.len().min(HEAD_BYTES_MAX - head.len())]);
+        head.extend_from_slice(&data[..data.len().min(head_bytes_max - head.len())]);
         let left_bytes = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
         let is_too_long = read_bytes.saturating_add(left_bytes) > DRAIN_BYTES_MAX;
-        if is_too_long && head.len() == HEAD_BYTES_MAX {
+        if is_too_long && head.len() == head_bytes_max {
             break;
         }
     }

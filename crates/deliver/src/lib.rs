@@ -1,20 +1,25 @@
-//! Delivery to endpoints: what an endpoint's address may be, how a call is signed, and the client that makes it.
-//! This is the only crate that sends HTTP to strangers.
+//! Delivery to endpoints: the workers that take messages from queues, what an endpoint's address may be, how a call is
+//! signed, and the client that makes it. This is the only crate that sends HTTP to strangers.
 //!
-//! Not for: what happens with the answer (the engine's decisions), or where messages come from (the broker).
+//! Not for: deciding what happens after a failure (the engine), or queues themselves (the broker).
 
 pub mod address;
 mod answer;
+mod attempt;
 mod classify;
 pub mod client;
 mod connect;
 pub mod endpoint;
+mod function;
+mod gate;
 mod resolve;
 pub mod sign;
 pub mod webhook;
+mod worker;
 
 pub use address::{AddressPolicy, Network};
 pub use answer::{Answer, TransportError, TransportKind};
 pub use client::{Client, ClientOptions, Request};
 pub use endpoint::Endpoint;
 pub use sign::{SigningKey, generate_secret};
+pub use worker::{Worker, WorkerOptions};

@@ -43,7 +43,15 @@ pub async fn insert(session: &Session, attempts: &[AttemptRow]) -> Result<()> {
         .execute(
             &statement,
             &[
-                &messages, &events, &endpoints, &receives, &statuses, &latencies, &categories, &codes, &errors,
+                &messages,
+                &events,
+                &endpoints,
+                &receives,
+                &statuses,
+                &latencies,
+                &categories,
+                &codes,
+                &errors,
                 &responses,
             ],
         )

@@ -418,3 +418,10 @@ fn subscription(row: &Row) -> Result<SubscriptionRow> {
         created_at: row.try_get("created_at")?,
     })
 }
+
+/// Writes the state of an endpoint's breaker, for the other nodes to see.
+pub async fn set_breaker(session: &Session, endpoint: i32, state: Option<&Value>) -> Result<()> {
+    let statement = session.prepare_cached(sql!("endpoint/set_breaker")).await?;
+    session.execute(&statement, &[&endpoint, &state]).await?;
+    Ok(())
+}

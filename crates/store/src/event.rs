@@ -24,12 +24,17 @@ pub struct EventRow {
     pub fanout: i16,
 }
 
-/// Inserts events; answers with those whose key was new, and when they are due.
-pub async fn insert(
-    session: &Session,
-    events: &[&EventRow],
-    keep_seconds: f64,
-) -> Result<Vec<(Uuid, Timestamp)>> {
+/// An event whose key was new.
+#[derive(Clone, Copy, Debug)]
+pub struct Inserted {
+    pub id: Uuid,
+    pub due_at: Timestamp,
+    /// Whether it is due now, and so must become messages in this transaction; else it is to wait.
+    pub is_published: bool,
+}
+
+/// Inserts events; those whose key is known are not among the answers.
+pub async fn insert(session: &Session, events: &[&EventRow], keep_seconds: f64) -> Result<Vec<Inserted>> {
     let statement = session.prepare_cached(sql!("event/insert")).await?;
     macro_rules! column {
         ($expr:expr) => {
@@ -52,12 +57,27 @@ pub async fn insert(
         .query(
             &statement,
             &[
-                &ids, &keys, &hashes, &types, &subjects, &priorities, &due, &schedules, &correlations, &attributes,
-                &payloads, &fanouts, &keep_seconds,
+                &ids,
+                &keys,
+                &hashes,
+                &types,
+                &subjects,
+                &priorities,
+                &due,
+                &schedules,
+                &correlations,
+                &attributes,
+                &payloads,
+                &fanouts,
+                &keep_seconds,
             ],
         )
         .await?;
-    rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
+    rows.iter()
+        .map(|row| {
+            Ok(Inserted { id: row.try_get(0)?, due_at: row.try_get(1)?, is_published: row.try_get(2)? })
+        })
+        .collect()
 }
 
 /// Lets those of the events that are due later wait for the scheduler.
@@ -71,7 +91,9 @@ pub async fn wait(session: &Session, ids: &[Uuid]) -> Result<u64> {
 pub struct KeyHolder {
     pub key: String,
     pub id: Uuid,
+    pub event_type: String,
     pub payload_hash: Vec<u8>,
+    pub payload: Vec<u8>,
     pub due_at: Timestamp,
 }
 
@@ -83,8 +105,10 @@ pub async fn by_key(session: &Session, keys: &[&str]) -> Result<Vec<KeyHolder>> 
             Ok(KeyHolder {
                 key: row.try_get(0)?,
                 id: row.try_get(1)?,
-                payload_hash: row.try_get(2)?,
-                due_at: row.try_get(3)?,
+                event_type: row.try_get(2)?,
+                payload_hash: row.try_get(3)?,
+                payload: row.try_get(4)?,
+                due_at: row.try_get(5)?,
             })
         })
         .collect()

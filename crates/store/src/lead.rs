@@ -22,7 +22,20 @@ pub async fn give_up_lead(session: &Session, name: &str, node: Uuid) -> Result<(
     Ok(())
 }
 
-/// Whether no other node's scheduler looks for new work: takes the sleeper's lock for the transaction.
+/// Takes the sleeper's lock for this transaction; false while a sender in SQL counts on the scheduler being awake.
+pub async fn try_sleep(session: &Session) -> Result<bool> {
+    let statement = session.prepare_cached(sql!("node/try_sleep")).await?;
+    Ok(session.query_one(&statement, &[]).await?.try_get(0)?)
+}
+
+/// Fails when the server does not take writes.
+pub async fn check_writable(session: &Session) -> Result<()> {
+    let statement = session.prepare_cached(sql!("node/check_writable")).await?;
+    session.query_one(&statement, &[]).await?;
+    Ok(())
+}
+
+/// The database's clock.
 pub async fn database_now(session: &Session) -> Result<Timestamp> {
     let statement = session.prepare_cached(sql!("node/now")).await?;
     Ok(session.query_one(&statement, &[]).await?.try_get(0)?)

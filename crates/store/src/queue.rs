@@ -176,15 +176,12 @@ pub async fn publish(
     Ok(session.execute(&statement, &[&events, &subscriptions, &tracked]).await?)
 }
 
-/// Settles whole leases; answers with those that were open and untouched by a sweep.
-pub async fn settle_all(session: &Session, segment: Segment, leases: &[i64]) -> Result<Vec<LeaseId>> {
-    let statement = session.prepare_cached(&statements(segment).settle_all).await?;
-    let rows = session.query(&statement, &[&leases]).await?;
-    rows.iter().map(|row| Ok(LeaseId(row.try_get(0)?))).collect()
-}
-
 /// Settles messages; answers with those that had been lost to somebody else, because the lease had run out.
-pub async fn settle(session: &Session, segment: Segment, held: &[(LeaseId, i64)]) -> Result<Vec<(LeaseId, i64)>> {
+pub async fn settle(
+    session: &Session,
+    segment: Segment,
+    held: &[(LeaseId, i64)],
+) -> Result<Vec<(LeaseId, i64)>> {
     let mut by_lease: std::collections::BTreeMap<LeaseId, Vec<i64>> = Default::default();
     for (lease, seq) in held {
         by_lease.entry(*lease).or_default().push(*seq);
@@ -286,7 +283,8 @@ pub async fn extend(
     seconds: f64,
 ) -> Result<Option<Timestamp>> {
     let statement = session.prepare_cached(&statements(segment).extend).await?;
-    let row = session.query_opt(&statement, &[&segment.queue.0, &segment.half, &lease.0, &seq, &seconds]).await?;
+    let row =
+        session.query_opt(&statement, &[&segment.queue.0, &segment.half, &lease.0, &seq, &seconds]).await?;
     row.map(|row| Ok(row.try_get(0)?)).transpose()
 }
 
@@ -359,7 +357,11 @@ pub async fn depth(session: &Session, segment: Segment, limit: i64) -> Result<Se
 }
 
 /// How many messages become visible later (counted up to `limit`), and when the first does.
-pub async fn depth_delayed(session: &Session, queue: QueueId, limit: i64) -> Result<(i64, Option<Timestamp>)> {
+pub async fn depth_delayed(
+    session: &Session,
+    queue: QueueId,
+    limit: i64,
+) -> Result<(i64, Option<Timestamp>)> {
     let statement = session.prepare_cached(sql!("queue/depth_delayed")).await?;
     let row = session.query_one(&statement, &[&queue.0, &limit]).await?;
     Ok((row.try_get(0)?, row.try_get(1)?))

@@ -23,4 +23,4 @@ from
         fanout
     )
 on conflict (key) do nothing
-returning id, due_at
+returning id, due_at, published_at is not null as is_published

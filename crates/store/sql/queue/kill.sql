@@ -34,11 +34,11 @@ with input as materialized (
     join posthaste.{log} m on m.xid = u.xid and m.seq = u.seq
 ), dead as (
     insert into posthaste.dead_letter
-        (queue_id, message_id, event_id, subscription_id, endpoint_id, type, receives, category, code, error, sent_at,
-        attributes, payload)
+        (queue_id, message_id, event_id, subscription_id, endpoint_id, type, receives, tracked, category, code, error,
+        sent_at, attributes, payload)
     select
-        $7, g.message_id, g.event_id, g.subscription_id, s.endpoint_id, e.type, g.receives + 1, g.category, g.code,
-        g.error, g.sent_at, g.attributes, coalesce(g.payload, e.payload, '')
+        $7, g.message_id, g.event_id, g.subscription_id, s.endpoint_id, e.type, g.receives + 1, g.tracked, g.category,
+        g.code, g.error, g.sent_at, g.attributes, coalesce(g.payload, e.payload, '')
     from gone g
     left join lateral (select e.type, e.payload from posthaste.event e where e.id = g.event_id offset 0) e on true
     left join lateral (

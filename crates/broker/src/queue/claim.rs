@@ -1,0 +1,236 @@
+//! Receiving: what a node's consumers of one queue ask for at the same moment is claimed at once, under one lease,
+//! and shared out among them in the order in which they asked.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use posthaste_base::{Code, Error, QueueId, Result, limits};
+use posthaste_engine::failure::{Unsettled, classify_unsettled};
+use posthaste_store::queue as store;
+use posthaste_store::segment::Segment;
+use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::time::Instant;
+
+use super::{Message, Settlement};
+use crate::Broker;
+use crate::broker::Inner;
+use crate::catalog::Queue;
+
+/// How long a waiting consumer goes without looking, should every bell have failed to ring.
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
+/// How often the segment that takes no new messages is looked into, when it seems empty.
+const LOOK_BEHIND: Duration = Duration::from_millis(500);
+const WAITING_MAX: usize = 4_096;
+
+struct Want {
+    max: usize,
+    visibility_seconds: u32,
+    deadline: Instant,
+    even_if_paused: bool,
+    answer: oneshot::Sender<Result<Vec<Message>>>,
+}
+
+#[derive(Clone)]
+pub(crate) struct Claimer {
+    wants: mpsc::Sender<Want>,
+}
+
+impl Claimer {
+    pub(crate) fn start(inner: Weak<Inner>, queue: QueueId, bell: Arc<Notify>) -> Self {
+        let (wants, receiver) = mpsc::channel(WAITING_MAX);
+        let counter =
+            Counter { inner, queue, bell, waiting: VecDeque::new(), look_behind_at: Instant::now() };
+        tokio::spawn(counter.serve(receiver));
+        Self { wants }
+    }
+
+    pub(crate) async fn claim(
+        &self,
+        max: usize,
+        visibility_seconds: u32,
+        wait: Duration,
+    ) -> Result<Vec<Message>> {
+        self.ask(max, visibility_seconds, wait, false).await
+    }
+
+    pub(crate) async fn claim_even_if_paused(
+        &self,
+        max: usize,
+        visibility_seconds: u32,
+    ) -> Result<Vec<Message>> {
+        self.ask(max, visibility_seconds, Duration::ZERO, true).await
+    }
+
+    async fn ask(
+        &self,
+        max: usize,
+        visibility_seconds: u32,
+        wait: Duration,
+        even_if_paused: bool,
+    ) -> Result<Vec<Message>> {
+        let stopped = || Error::new(Code::Unavailable, "the node is stopping");
+        let (answer, receiver) = oneshot::channel();
+        let deadline = Instant::now() + wait;
+        let want = Want { max, visibility_seconds, deadline, even_if_paused, answer };
+        self.wants.send(want).await.map_err(|_| stopped())?;
+        receiver.await.unwrap_or_else(|_| Err(stopped()))
+    }
+}
+
+/// The one place in a node where a queue's messages are claimed.
+struct Counter {
+    inner: Weak<Inner>,
+    queue: QueueId,
+    bell: Arc<Notify>,
+    waiting: VecDeque<Want>,
+    look_behind_at: Instant,
+}
+
+impl Counter {
+    async fn serve(mut self, mut wants: mpsc::Receiver<Want>) {
+        loop {
+            if self.waiting.is_empty() {
+                match wants.recv().await {
+                    Some(want) => self.waiting.push_back(want),
+                    None => return,
+                }
+            }
+            while let Ok(want) = wants.try_recv() {
+                self.waiting.push_back(want);
+            }
+            // Registered before looking, so that a bell rung while we look is not missed.
+            let bell = self.bell.clone();
+            let rung = bell.notified();
+            let Some(inner) = self.inner.upgrade() else { return };
+            let is_exhausted = self.look(&Broker { inner }).await;
+            self.dismiss();
+            if self.waiting.is_empty() || !is_exhausted {
+                continue;
+            }
+            let next_deadline = self.waiting.iter().map(|want| want.deadline).min();
+            let until = next_deadline.map_or_else(Instant::now, |at| at.min(Instant::now() + LOOK_AGAIN));
+            tokio::select! {
+                () = rung => {}
+                () = tokio::time::sleep_until(until) => {}
+                want = wants.recv() => match want {
+                    Some(want) => self.waiting.push_back(want),
+                    None => return,
+                },
+            }
+        }
+    }
+
+    /// Claims for those who wait, as much as one lease may hold; true when there was less than they wanted.
+    async fn look(&mut self, broker: &Broker) -> bool {
+        self.waiting.retain(|want| !want.answer.is_closed());
+        let Some(first) = self.waiting.front() else { return true };
+        let catalog = broker.catalog();
+        let Some(queue) = catalog.queues.get(&self.queue) else {
+            let error = Error::new(Code::UnknownQueue, "the queue was removed").field("queue");
+            self.waiting.drain(..).for_each(|want| drop(want.answer.send(Err(error.clone()))));
+            return true;
+        };
+        if queue.paused && !first.even_if_paused {
+            return true;
+        }
+        let visibility = first.visibility_seconds;
+        let alike = |want: &&Want| want.visibility_seconds == visibility && !want.answer.is_closed();
+        let wanted: usize = self.waiting.iter().take_while(alike).map(|want| want.max).sum();
+        let wanted = wanted.min(limits::BATCH_MESSAGES_MAX);
+        match self.claim(broker, queue, wanted, visibility).await {
+            Ok(messages) => {
+                let is_exhausted = messages.len() < wanted;
+                self.share_out(messages);
+                is_exhausted
+            }
+            Err(error) => {
+                let n = self.waiting.iter().take_while(alike).count();
+                self.waiting.drain(..n).for_each(|want| drop(want.answer.send(Err(error.clone()))));
+                true
+            }
+        }
+    }
+
+    /// First what is left in the segment behind, then the one that takes new messages.
+    async fn claim(
+        &mut self,
+        broker: &Broker,
+        queue: &Queue,
+        wanted: usize,
+        visibility_seconds: u32,
+    ) -> Result<Vec<Message>> {
+        let current = Segment::new(queue.id, queue.segment);
+        let started = std::time::Instant::now();
+        let session = broker.pool().get().await.map_err(Error::from)?;
+        let mut segment = current;
+        let mut claimed = Vec::new();
+        if Instant::now() >= self.look_behind_at {
+            segment = current.other();
+            claimed = store::claim(&session, segment, wanted as i64, visibility_seconds.into()).await?;
+            if claimed.is_empty() {
+                self.look_behind_at = Instant::now() + LOOK_BEHIND;
+            }
+        }
+        if claimed.is_empty() {
+            segment = current;
+            claimed = store::claim(&session, segment, wanted as i64, visibility_seconds.into()).await?;
+        }
+        drop(session);
+        broker.queue_metrics(queue).claimed(claimed.len(), started.elapsed());
+        if claimed.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (fresh, expired) = split_expired(segment, claimed, queue, broker.clock().now());
+        if !expired.is_empty() {
+            let failure = classify_unsettled(Unsettled::RetentionExpired);
+            let settlements = expired.into_iter().map(|message| Settlement::dead(message.receipt, &failure));
+            broker.conclude(settlements.collect()).await?;
+        }
+        Ok(fresh)
+    }
+
+    fn share_out(&mut self, messages: Vec<Message>) {
+        let mut messages = messages.into_iter().peekable();
+        while messages.peek().is_some() {
+            let Some(want) = self.waiting.pop_front() else {
+                // Cannot be: no more is claimed than was wanted. Their lease runs out, and they come again.
+                tracing::error!("claimed more messages than were wanted");
+                return;
+            };
+            let share: Vec<Message> = messages.by_ref().take(want.max).collect();
+            // A consumer that has gone meanwhile leaves its messages to the lease.
+            drop(want.answer.send(Ok(share)));
+        }
+    }
+
+    /// Answers those whose time is up with nothing.
+    fn dismiss(&mut self) {
+        let now = Instant::now();
+        let mut still = VecDeque::with_capacity(self.waiting.len());
+        for want in self.waiting.drain(..) {
+            if want.deadline <= now {
+                drop(want.answer.send(Ok(Vec::new())));
+            } else {
+                still.push_back(want);
+            }
+        }
+        self.waiting = still;
+    }
+}
+
+/// Parts the messages that their queue has kept for too long from the others.
+fn split_expired(
+    segment: Segment,
+    claimed: Vec<store::Claimed>,
+    queue: &Queue,
+    now: Timestamp,
+) -> (Vec<Message>, Vec<Message>) {
+    let retention = SignedDuration::from_secs(queue.settings.retention_seconds.into());
+    let oldest = now.saturating_sub(retention).unwrap_or(Timestamp::MIN);
+    claimed
+        .into_iter()
+        .map(|claimed| Message::new(segment, claimed))
+        .partition(|message| message.sent_at >= oldest)
+}

@@ -1,0 +1,239 @@
+//! One message, one call: admitted or put off, sent, and what its answer makes of the message.
+
+use std::time::Duration;
+
+use http::{HeaderName, HeaderValue};
+use posthaste_base::{Category, Priority};
+use posthaste_broker::{Attempted, Broker, Effect, Message, Queue, Settlement, effect};
+use posthaste_engine::backoff::Backoff;
+use posthaste_engine::failure::{Failure, Next, Transport, after_failure, classify_http, classify_transport};
+use posthaste_engine::guard::{Admit, Outcome};
+use posthaste_observe::TraceParent;
+
+use crate::gate::{Destination, Gate};
+use crate::{Answer, Client, Request, TransportKind, webhook};
+
+/// How much of an answer is kept with the attempt.
+const RESPONSE_BYTES_MAX: usize = 512;
+/// How long messages of a paused endpoint stay away before they look again.
+const PAUSED_MS: f64 = 15_000.0;
+
+/// What a node's attempts share.
+pub(crate) struct Shared {
+    pub(crate) broker: Broker,
+    pub(crate) client: Client,
+    /// The same client, for answers that are read to their end.
+    pub(crate) function_client: Client,
+}
+
+/// How a call ended, for the guard and for every message that it carried.
+pub(crate) struct Called {
+    pub(crate) status: Option<u16>,
+    pub(crate) latency_ms: u32,
+    pub(crate) failure: Option<Failure>,
+    pub(crate) response: Vec<u8>,
+}
+
+impl Shared {
+    pub(crate) fn now_ms(&self) -> i64 {
+        self.broker.clock().now().as_millisecond()
+    }
+
+    /// Delivers one message to a webhook; answers with how it ends.
+    pub(crate) async fn deliver(&self, gate: &Gate, queue: &Queue, message: &Message) -> Settlement {
+        let destination = gate.destination();
+        if let Some(put_off) = self.put_off(gate, &destination, message) {
+            return put_off;
+        }
+        let trial = match gate.admit(self.now_ms(), random()) {
+            Admit::Go { trial } => trial,
+            Admit::Later { until_ms, .. } => {
+                return Settlement::deferred(message.receipt, until_ms - self.now_ms());
+            }
+        };
+        let mut guarded = Guarded { shared: self, gate, trial, ended: None };
+        let called = self.call(&destination, message).await;
+        guarded.ended = Some((outcome(&called), called.latency_ms));
+        drop(guarded);
+        self.conclude(gate, queue, message, called)
+    }
+
+    /// Why a message is not even tried: its endpoint is paused.
+    pub(crate) fn put_off(&self, gate: &Gate, destination: &Destination, message: &Message) -> Option<Settlement> {
+        if !destination.declared.paused {
+            return None;
+        }
+        gate.metrics.deferred(posthaste_observe::Deferral::Pause);
+        Some(Settlement::deferred(message.receipt, (PAUSED_MS * (1.0 + random())) as i64))
+    }
+
+    async fn call(&self, destination: &Destination, message: &Message) -> Called {
+        if let Some(mode) = self.broker.failure_mode()
+            && mode.applies_to(Some(&destination.declared.name))
+        {
+            match effect(&mode, message.id, message.receives) {
+                Effect::Delay { delay_ms } => tokio::time::sleep(Duration::from_millis(delay_ms.into())).await,
+                Effect::FailValidation => return provoked(Category::Validation),
+                Effect::FailTransient => return provoked(Category::Transient),
+                Effect::None | Effect::Duplicate => {}
+            }
+        }
+        let endpoint = match &destination.address {
+            Ok(endpoint) => endpoint,
+            Err(error) => return refused(classify_transport(Transport::AddressRefused, &error.to_string())),
+        };
+        let webhook_id = format!("msg_{}", message.id);
+        let traceparent = traceparent(message);
+        let attempt = webhook::Attempt {
+            webhook_id: &webhook_id,
+            timestamp_seconds: self.broker.clock().now().as_second(),
+            body: &message.payload,
+            content_type: None,
+            keys: &destination.keys,
+            idempotency_key: message.event.as_ref().map_or(&webhook_id, |event| &event.key),
+            event_type: message.event.as_ref().map_or("message", |event| &event.event_type),
+            traceparent: traceparent.as_deref(),
+            receive_count: message.receives,
+        };
+        let mut headers = webhook::headers(&attempt);
+        add_own_headers(&mut headers, destination);
+        let timeout = Duration::from_millis(destination.declared.settings.timeout_ms.into());
+        let request = Request { endpoint, body: message.payload.clone(), headers, timeout };
+        called(self.client.post(request).await, self.now_ms())
+    }
+
+    /// What the answer to a call makes of one of its messages.
+    pub(crate) fn conclude(&self, gate: &Gate, queue: &Queue, message: &Message, called: Called) -> Settlement {
+        let Called { status, latency_ms, failure, response } = called;
+        gate.metrics.attempt(failure.as_ref().map(|one| one.category), Duration::from_millis(latency_ms.into()));
+        let attempted = Attempted {
+            message: message.id,
+            event: message.event.as_ref().map(|event| event.id),
+            endpoint: gate.id,
+            receive: message.receives,
+            status,
+            latency_ms,
+            failure: failure.as_ref().map(|one| (one.category, one.code.to_string(), one.message.clone())),
+            response: response.into_iter().take(RESPONSE_BYTES_MAX).collect(),
+        };
+        let settlement = match failure {
+            None => {
+                self.record_latency(queue, message);
+                Settlement::done(message.receipt)
+            }
+            Some(failure) => {
+                let settings = &queue.settings;
+                let backoff =
+                    Backoff { base_ms: settings.backoff_base_ms.into(), cap_ms: settings.backoff_cap_ms.into() };
+                let next = after_failure(
+                    failure.category,
+                    message.receives,
+                    settings.max_receives.into(),
+                    &backoff,
+                    failure.retry_after_ms,
+                    random(),
+                );
+                match next {
+                    Next::Retry { delay_ms } => {
+                        Settlement::retry(message.receipt, i64::try_from(delay_ms).unwrap_or(i64::MAX))
+                    }
+                    Next::Dead => Settlement::dead(message.receipt, &failure),
+                }
+            }
+        };
+        settlement.after(attempted)
+    }
+
+    /// From when the message was due to now.
+    fn record_latency(&self, queue: &Queue, message: &Message) {
+        let due_at = message.event.as_ref().map_or(message.sent_at, |event| event.due_at);
+        let latency = self.broker.clock().now().duration_since(due_at);
+        self.broker.queue_metrics(queue).latency_seconds.record(latency.as_secs_f64().max(0.0));
+    }
+}
+
+/// Tells the guard how an admitted call ended, also when the call is dropped in the middle.
+pub(crate) struct Guarded<'a> {
+    pub(crate) shared: &'a Shared,
+    pub(crate) gate: &'a Gate,
+    pub(crate) trial: bool,
+    pub(crate) ended: Option<(Outcome, u32)>,
+}
+
+impl Drop for Guarded<'_> {
+    fn drop(&mut self) {
+        let (outcome, latency_ms) = self.ended.unwrap_or((Outcome::Abandoned, 0));
+        self.gate.done(&self.shared.broker, self.shared.now_ms(), self.trial, outcome, latency_ms);
+    }
+}
+
+pub(crate) fn outcome(called: &Called) -> Outcome {
+    called.failure.as_ref().map_or(Outcome::Succeeded, |failure| Outcome::Failed(failure.category))
+}
+
+/// What an answer means.
+pub(crate) fn called(answer: Answer, now_ms: i64) -> Called {
+    let failure = match (answer.status, &answer.transport_error) {
+        (_, Some(error)) => Some(classify_transport(transport(error.kind), &error.message)),
+        (Some(status), None) => classify_http(status, answer.retry_after.as_deref(), now_ms),
+        (None, None) => Some(classify_transport(Transport::Protocol, "")),
+    };
+    Called { status: answer.status, latency_ms: answer.latency_ms, failure, response: answer.head.to_vec() }
+}
+
+fn transport(kind: TransportKind) -> Transport {
+    match kind {
+        TransportKind::AddressRefused => Transport::AddressRefused,
+        TransportKind::Dns => Transport::Dns,
+        TransportKind::ConnectRefused => Transport::ConnectRefused,
+        TransportKind::ConnectTimeout | TransportKind::Timeout => Transport::Timeout,
+        TransportKind::Tls => Transport::Tls,
+        TransportKind::Reset => Transport::ConnectionReset,
+        TransportKind::MalformedAnswer => Transport::Protocol,
+    }
+}
+
+pub(crate) fn refused(failure: Failure) -> Called {
+    Called { status: None, latency_ms: 0, failure: Some(failure), response: Vec::new() }
+}
+
+/// A failure that a failure mode asked for.
+fn provoked(category: Category) -> Called {
+    refused(Failure {
+        category,
+        code: "failure-mode".into(),
+        message: "a failure mode made this attempt fail".into(),
+        retry_after_ms: None,
+    })
+}
+
+pub(crate) fn add_own_headers(headers: &mut http::HeaderMap, destination: &Destination) {
+    for (name, value) in &destination.declared.settings.headers {
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name.as_str()), HeaderValue::try_from(value.as_str())) {
+            // What identifies and signs the message is not for settings to change.
+            headers.entry(name).or_insert(value);
+        }
+    }
+}
+
+/// The caller's trace goes on: a new span of the trace that the correlation id names.
+fn traceparent(message: &Message) -> Option<String> {
+    let correlation = message.event.as_ref()?.correlation_id.as_deref()?;
+    let text = if correlation.len() == TraceParent::BYTES {
+        correlation.to_owned()
+    } else {
+        format!("00-{correlation}-0000000000000001-01")
+    };
+    let child = TraceParent::parse(text.as_bytes())?.child();
+    Some(String::from_utf8_lossy(&child.to_text()).into_owned())
+}
+
+/// A number from 0 to 1, for spreading waits.
+pub(crate) fn random() -> f64 {
+    f64::from(getrandom::u32().unwrap_or(u32::MAX / 2)) / f64::from(u32::MAX)
+}
+
+/// How the priority queues are named, in the order of their urgency.
+pub(crate) fn priority_queues() -> impl Iterator<Item = &'static str> {
+    Priority::ALL.into_iter().map(Priority::queue_name)
+}

@@ -1,0 +1,183 @@
+//! Several messages, one call: an HTTP endpoint that takes a batch and answers with the ids that failed.
+//!
+//! The request is `{"messages": [{"id", "receives", "type", "key", "subject", "dueAt", "payload"}]}`. Any 2xx is a
+//! success of all but the ids in `failed` (also `batchItemFailures`, as functions of a cloud answer); a body that
+//! cannot be read names none.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use posthaste_base::Category;
+use posthaste_broker::{Message, Queue, Settlement};
+use posthaste_engine::failure::{Failure, Transport, classify_transport};
+use posthaste_engine::guard::Admit;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::attempt::{Called, Guarded, Shared, add_own_headers, called, outcome, random, refused};
+use crate::gate::{Destination, Gate};
+use crate::{Request, webhook};
+
+/// How much of an answer is read for the ids that failed.
+pub(crate) const ANSWER_BYTES_MAX: usize = 64 * 1024;
+
+#[derive(Serialize)]
+struct Batch<'a> {
+    messages: Vec<Item<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Item<'a> {
+    id: String,
+    receives: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    r#type: Option<&'a str>,
+    key: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subject: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    due_at: Option<String>,
+    payload: Box<RawValue>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Verdict {
+    failed: Vec<String>,
+    batch_item_failures: Vec<ItemFailure>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ItemFailure {
+    item_identifier: String,
+}
+
+impl Shared {
+    /// Delivers a batch to a function; answers with how each message ends.
+    pub(crate) async fn deliver_batch(&self, gate: &Gate, queue: &Queue, messages: &[Message]) -> Vec<Settlement> {
+        let destination = gate.destination();
+        if destination.declared.paused {
+            return messages.iter().filter_map(|one| self.put_off(gate, &destination, one)).collect();
+        }
+        let trial = match gate.admit(self.now_ms(), random()) {
+            Admit::Go { trial } => trial,
+            Admit::Later { until_ms, .. } => {
+                let delay_ms = until_ms - self.now_ms();
+                return messages.iter().map(|one| Settlement::deferred(one.receipt, delay_ms)).collect();
+            }
+        };
+        let mut guarded = Guarded { shared: self, gate, trial, ended: None };
+        let called = self.call_function(&destination, messages).await;
+        guarded.ended = Some((outcome(&called), called.latency_ms));
+        drop(guarded);
+        let failed = if called.failure.is_none() { failed_ids(&called.response) } else { HashSet::new() };
+        messages
+            .iter()
+            .map(|message| {
+                let is_failed = failed.contains(&message_id(message));
+                let failure = if is_failed { Some(named_as_failed()) } else { called.failure.clone() };
+                let (status, latency_ms) = (called.status, called.latency_ms);
+                let own = Called { status, latency_ms, failure, response: called.response.clone() };
+                self.conclude(gate, queue, message, own)
+            })
+            .collect()
+    }
+
+    async fn call_function(&self, destination: &Destination, messages: &[Message]) -> Called {
+        let endpoint = match &destination.address {
+            Ok(endpoint) => endpoint,
+            Err(error) => return refused(classify_transport(Transport::AddressRefused, &error.to_string())),
+        };
+        let batch = Batch { messages: messages.iter().map(item).collect() };
+        let body = match serde_json::to_vec(&batch) {
+            Ok(body) => bytes::Bytes::from(body),
+            Err(error) => return refused(classify_transport(Transport::Protocol, &error.to_string())),
+        };
+        // The batch is new each time it is tried, so its id is that of its first message at this receive.
+        let first = &messages[0];
+        let webhook_id = format!("batch_{}_{}", first.id, first.receives);
+        let attempt = webhook::Attempt {
+            webhook_id: &webhook_id,
+            timestamp_seconds: self.broker.clock().now().as_second(),
+            body: &body,
+            content_type: None,
+            keys: &destination.keys,
+            idempotency_key: &webhook_id,
+            event_type: "batch",
+            traceparent: None,
+            receive_count: first.receives,
+        };
+        let mut headers = webhook::headers(&attempt);
+        add_own_headers(&mut headers, destination);
+        let timeout = Duration::from_millis(destination.declared.settings.timeout_ms.into());
+        let request = Request { endpoint, body, headers, timeout };
+        called(self.function_client.post(request).await, self.now_ms())
+    }
+}
+
+fn message_id(message: &Message) -> String {
+    format!("msg_{}", message.id)
+}
+
+fn item(message: &Message) -> Item<'_> {
+    let event = message.event.as_ref();
+    Item {
+        id: message_id(message),
+        receives: message.receives,
+        r#type: event.map(|event| event.event_type.as_str()),
+        key: event.map_or_else(|| message_id(message), |event| event.key.clone()),
+        subject: event.and_then(|event| event.subject.as_deref()),
+        due_at: event.map(|event| event.due_at.to_string()),
+        payload: raw(&message.payload),
+    }
+}
+
+/// A payload as it is when it is JSON, and as a JSON text otherwise.
+fn raw(payload: &[u8]) -> Box<RawValue> {
+    let text = String::from_utf8_lossy(payload);
+    RawValue::from_string(text.to_string())
+        .or_else(|_| serde_json::value::to_raw_value(&text))
+        .unwrap_or_else(|_| RawValue::NULL.to_owned())
+}
+
+fn failed_ids(response: &[u8]) -> HashSet<String> {
+    let verdict: Verdict = serde_json::from_slice(response).unwrap_or_default();
+    let items = verdict.batch_item_failures.into_iter().map(|one| one.item_identifier);
+    verdict.failed.into_iter().chain(items).collect()
+}
+
+fn named_as_failed() -> Failure {
+    Failure {
+        category: Category::Processing,
+        code: "named-as-failed".into(),
+        message: "the function named this message as failed".into(),
+        retry_after_ms: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failed_ids_are_read_in_both_forms_and_nothing_else_is() {
+        let check = |body: &str, expected: &[&str]| {
+            let mut ids: Vec<String> = failed_ids(body.as_bytes()).into_iter().collect();
+            ids.sort();
+            assert_eq!(ids, expected, "{body}");
+        };
+        check(r#"{"failed":["msg_1","msg_2"]}"#, &["msg_1", "msg_2"]);
+        check(r#"{"batchItemFailures":[{"itemIdentifier":"msg_3"}]}"#, &["msg_3"]);
+        check(r#"{"ok":true}"#, &[]);
+        check("fine", &[]);
+        check("", &[]);
+    }
+
+    #[test]
+    fn payloads_that_are_not_json_become_texts() {
+        assert_eq!(raw(br#"{"a": 1}"#).get(), r#"{"a": 1}"#);
+        assert_eq!(raw(b"hello").get(), r#""hello""#);
+    }
+}

@@ -1,0 +1,141 @@
+//! One endpoint as a node sees it: its address and keys, and the guard (bulkhead, rate limit, breaker) before it.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use posthaste_base::EndpointId;
+use posthaste_broker::{Broker, Endpoint as Declared};
+use posthaste_engine::breaker::{Shared, State, Transition};
+use posthaste_engine::guard::{Admit, Guard, Outcome, Reason};
+use posthaste_observe::{Deferral, EndpointMetrics};
+
+use crate::{Endpoint, SigningKey};
+
+/// What does not change until the endpoint is declared anew.
+pub(crate) struct Destination {
+    pub(crate) declared: Arc<Declared>,
+    /// None when the stored address is not one that may be called; the error says why.
+    pub(crate) address: Result<Endpoint, posthaste_base::Error>,
+    pub(crate) keys: Vec<SigningKey>,
+}
+
+pub(crate) struct Gate {
+    pub(crate) id: EndpointId,
+    pub(crate) metrics: EndpointMetrics,
+    destination: Mutex<Arc<Destination>>,
+    guard: Mutex<Guard>,
+}
+
+/// The gates of all endpoints that this node has called.
+#[derive(Default)]
+pub(crate) struct Gates {
+    known: Mutex<HashMap<EndpointId, Arc<Gate>>>,
+}
+
+impl Gates {
+    /// The gate of an endpoint, brought up to date with the catalog.
+    pub(crate) fn of(&self, declared: &Arc<Declared>, now_ms: i64) -> Arc<Gate> {
+        let gate = lock(&self.known).entry(declared.id).or_insert_with(|| Arc::new(Gate::new(declared))).clone();
+        gate.update(declared, now_ms);
+        gate
+    }
+}
+
+impl Gate {
+    fn new(declared: &Arc<Declared>) -> Self {
+        Self {
+            id: declared.id,
+            metrics: EndpointMetrics::new(&declared.name),
+            destination: Mutex::new(Arc::new(Destination::new(declared))),
+            guard: Mutex::new(Guard::new(declared.settings.guard)),
+        }
+    }
+
+    pub(crate) fn destination(&self) -> Arc<Destination> {
+        lock(&self.destination).clone()
+    }
+
+    /// Takes in a new declaration, and what other nodes said of the breaker.
+    fn update(&self, declared: &Arc<Declared>, now_ms: i64) {
+        let mut destination = lock(&self.destination);
+        if Arc::ptr_eq(&destination.declared, declared) {
+            return;
+        }
+        *destination = Arc::new(Destination::new(declared));
+        drop(destination);
+        let shared =
+            declared.breaker.as_ref().and_then(|state| serde_json::from_value::<Shared>(state.clone()).ok());
+        let mut guard = lock(&self.guard);
+        guard.configure(declared.settings.guard);
+        if let Some(transition) = shared.and_then(|shared| guard.breaker_mut().adopt(&shared, now_ms)) {
+            self.show(transition);
+        }
+    }
+
+    /// Whether a call may be made now.
+    pub(crate) fn admit(&self, now_ms: i64, random: f64) -> Admit {
+        let admit = lock(&self.guard).admit(now_ms, random);
+        match admit {
+            Admit::Go { .. } => self.metrics.in_flight.increment(1.0),
+            Admit::Later { reason, .. } => self.metrics.deferred(match reason {
+                Reason::BreakerOpen => Deferral::Breaker,
+                Reason::EndpointFull => Deferral::Bulkhead,
+                Reason::RateLimited => Deferral::Rate,
+            }),
+        }
+        admit
+    }
+
+    /// Takes in how a call ended; what the breaker makes of it is told to the other nodes.
+    pub(crate) fn done(&self, broker: &Broker, now_ms: i64, trial: bool, outcome: Outcome, latency_ms: u32) {
+        self.metrics.in_flight.decrement(1.0);
+        let (transition, shared) = {
+            let mut guard = lock(&self.guard);
+            (guard.done(now_ms, trial, outcome, latency_ms.into()), guard.breaker().shared())
+        };
+        let Some(transition) = transition else { return };
+        self.show(transition);
+        let (broker, id, name) = (broker.clone(), self.id, self.destination().declared.name.clone());
+        match transition {
+            Transition::Opened { until_ms, .. } => {
+                tracing::warn!(endpoint.name = name, until_ms, "the breaker of endpoint `{name}` opened");
+            }
+            Transition::Closed => tracing::info!(endpoint.name = name, "the breaker of endpoint `{name}` closed"),
+        }
+        // Not waited for: other nodes find out by themselves, if they are not told.
+        tokio::spawn(async move {
+            if let Err(error) = broker.share_breaker(id, &shared).await {
+                tracing::debug!(%error, "the state of a breaker could not be shared");
+            }
+        });
+    }
+
+    fn show(&self, transition: Transition) {
+        match transition {
+            Transition::Opened { .. } => {
+                self.metrics.breaker_trips.increment(1);
+                self.metrics.breaker_state.set(2.0);
+            }
+            Transition::Closed => self.metrics.breaker_state.set(0.0),
+        }
+    }
+
+    /// Whether the breaker is open or on trial.
+    pub(crate) fn is_unwell(&self) -> bool {
+        lock(&self.guard).breaker().state() != State::Closed
+    }
+}
+
+impl Destination {
+    fn new(declared: &Arc<Declared>) -> Self {
+        Self {
+            address: Endpoint::parse(&declared.url),
+            keys: declared.secrets.iter().filter_map(|secret| SigningKey::parse(secret).ok()).collect(),
+            declared: declared.clone(),
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
