@@ -37,6 +37,7 @@ codes! {
     RequestTimeout, "request-timeout", 408, 5, "the request did not arrive in time", "send it again, over a faster connection or in smaller parts";
     KeyConflict, "key-conflict", 409, 2, "the idempotency key was used with another payload", "use a new key for new content, or send the same content again";
     Conflict, "conflict", 409, 2, "the thing is not in a state that allows this", "look at its present state and try what it allows";
+    NotConfirmed, "not-confirmed", 409, 4, "a command that changes or destroys was not confirmed", "add `--yes`, or look first with `--dry-run`";
     LeaseLost, "lease-lost", 410, 2, "the lease of this receipt has run out or was settled", "receive the message again; make the visibility timeout longer than the work";
     PayloadTooLarge, "payload-too-large", 413, 2, "the body is larger than allowed", "send less at a time, or a reference to the content";
     UnsupportedMediaType, "unsupported-media-type", 415, 2, "the content type is not one that is read here", "send `application/json` or a CloudEvents content type";
@@ -62,6 +63,7 @@ codes! {
     DatabaseFull, "database-full", 503, 3, "the database has no space left", "free space or grow the disk; what was accepted is safe";
     DatabaseReadOnly, "database-read-only", 503, 3, "the server does not take writes", "connect to the primary";
     DatabaseFailed, "database-failed", 503, 3, "the database could not carry out a statement", "try again; the log has the server's own message";
+    OpenListener, "open-listener", 403, 4, "the address can be reached by others, and there is no API key", "make a key with `posthaste keys create`, or listen on 127.0.0.1";
     SchemaTooNew, "schema-too-new", 503, 4, "the schema is newer than this program", "run the newer version of Posthaste";
     SchemaMissing, "schema-missing", 503, 4, "the schema is not there or is older than this program", "run `posthaste schema upgrade`";
     PostgresMissing, "postgres-missing", 503, 3, "no PostgreSQL server programs were found", "install PostgreSQL (`apt-get install postgresql`), or name them with `--pg-bin`, or give `DATABASE_URL`";

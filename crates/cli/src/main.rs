@@ -1,1 +1,36 @@
-fn main() {}
+//! The `posthaste` binary: reads the command line, runs one command, and ends with an exit code that means something.
+//!
+//! Not for: what commands do (see `command`), or anything that another front would need too.
+
+mod ask;
+mod command;
+mod config;
+mod database;
+mod failure;
+mod node;
+mod output;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Parser;
+
+use command::Cli;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return failure::of_usage(&error),
+    };
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => return failure::report(&anyhow::Error::new(error).context("failed to start")),
+    };
+    let outcome = runtime.block_on(command::run(cli));
+    // What still blocks (a read from the terminal, say) must not keep the process alive.
+    runtime.shutdown_timeout(Duration::from_millis(200));
+    match outcome {
+        Ok(code) => code,
+        Err(error) => failure::report(&error),
+    }
+}

@@ -81,6 +81,20 @@ impl Target {
         self.direct.as_deref().unwrap_or(self)
     }
 
+    /// Settings of every session, asked for when it connects. A target with a direct address beside it goes through
+    /// PgBouncer, which refuses such settings, and gets none.
+    pub fn with_settings(mut self, settings: &[(&str, &str)]) -> Self {
+        if self.direct.is_some() {
+            return self;
+        }
+        let said = self.config.get_options().unwrap_or_default();
+        let ours: String = settings.iter().map(|(name, value)| format!("-c {name}={value} ")).collect();
+        // What the operator says comes last and wins.
+        let options = format!("{ours}{said}");
+        self.config.options(options.trim_end());
+        self
+    }
+
     /// The same server and user, another database. A direct address moves along.
     pub fn with_database(mut self, database: &str) -> Self {
         self.config.dbname(database);
@@ -337,6 +351,15 @@ mod tests {
         assert_eq!(target.direct().redacted(), "postgresql://u@db:5432/o");
         let other = target.with_database("p");
         assert_eq!(other.direct().redacted(), "postgresql://u@db:5432/p");
+    }
+
+    #[test]
+    fn settings_of_sessions_come_before_those_of_the_operator_and_not_through_pgbouncer() {
+        let ours = [("jit", "off"), ("enable_seqscan", "off")];
+        let plain = target("host=h options='-c work_mem=8MB'", &[]).unwrap().with_settings(&ours);
+        assert_eq!(plain.config.get_options(), Some("-c jit=off -c enable_seqscan=off -c work_mem=8MB"));
+        let bouncer = "postgres://u@bouncer/o?direct=postgres%3A%2F%2Fu%40db%2Fo";
+        assert_eq!(target(bouncer, &[]).unwrap().with_settings(&ours).config.get_options(), None);
     }
 
     #[test]

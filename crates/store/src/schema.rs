@@ -42,6 +42,15 @@ pub fn fingerprint() -> String {
     hasher.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// The text of all migrations, for people who look before they let anything change, or who apply it themselves.
+pub fn script() -> String {
+    let mut script = format!("{};\n\n{};\n", sql!("schema/create").trim(), sql!("schema/create_version").trim());
+    for migration in MIGRATIONS {
+        script.push_str(&format!("\n-- migration {:04}_{}\n\n{}", migration.version, migration.name, migration.text));
+    }
+    script
+}
+
 /// Looks at the schema without changing it.
 pub async fn state(pool: &Pool) -> Result<SchemaState, Error> {
     let session = pool.get().await?;
@@ -92,9 +101,7 @@ async fn apply(session: &Session, migration: &Migration) -> Result<(), posthaste
     }
     session.batch_execute(migration.text).await?;
     let checksum = Sha256::digest(migration.text).to_vec();
-    session
-        .execute(sql!("schema/insert_version"), &[&migration.version, &migration.name, &checksum])
-        .await?;
+    session.execute(sql!("schema/insert_version"), &[&migration.version, &migration.name, &checksum]).await?;
     Ok(())
 }
 

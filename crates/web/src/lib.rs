@@ -26,6 +26,9 @@ pub mod query;
 pub mod request;
 pub mod server;
 
+/// The type of a front's routes, for those who put fronts together and do not know axum.
+pub use axum::Router;
+
 pub use auth::{Access, Allowed, Caller};
 pub use body::{Body, MediaType};
 pub use correlation::Correlation;

@@ -75,8 +75,8 @@ const OWNED: &[(&str, &[&str])] = &[
     ("rustls", &["pg", "deliver"]),
     ("tokio-rustls", &["pg", "deliver"]),
     ("hyper-rustls", &["pg", "deliver"]),
-    // The client is for pg and deliver alone (see rust.rs); web and testkit serve with it.
-    ("hyper-util", &["pg", "deliver", "web", "testkit"]),
+    // The client is for pg and deliver alone (see rust.rs); web, testkit and the demonstration in cli serve with it.
+    ("hyper-util", &["pg", "deliver", "web", "testkit", "cli"]),
     ("axum", &["web", "api", "aws", "dashboard"]),
     ("clap", &["cli"]),
     ("clap_complete", &["cli"]),

@@ -1,0 +1,236 @@
+//! `posthaste endpoint`: addresses that events are delivered to, their secrets, and a test call.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use posthaste_base::{Code, Error, Secret};
+use posthaste_broker::{Broker, EndpointIn, EndpointKind, EndpointSettings};
+use posthaste_deliver::{Client, ClientOptions, Request, SigningKey, webhook};
+
+use super::all_by_name;
+use crate::ask::{Consent, talk};
+use crate::config::{Config, Place};
+use crate::database::{address_policy, with_broker};
+use crate::failure::FINDINGS;
+use crate::output::{self, Format, Output};
+
+/// Look at endpoints and change them: list, show, add, remove, pause, resume, rotate-secret, test.
+#[derive(Subcommand, Debug)]
+pub(crate) enum Endpoint {
+    List(List),
+    Show(Show),
+    Add(Add),
+    Remove(Remove),
+    Pause(Pause),
+    Resume(Resume),
+    RotateSecret(RotateSecret),
+    Test(Test),
+}
+
+/// List all endpoints.
+#[derive(Args, Debug)]
+#[command(before_long_help = "Examples:\n  posthaste endpoint list")]
+pub(crate) struct List {
+    #[command(flatten)]
+    output: Output,
+}
+
+/// Show one endpoint: its settings, its breaker, until when its secrets are good.
+#[derive(Args, Debug)]
+#[command(before_long_help = "Examples:\n  posthaste endpoint show shop")]
+pub(crate) struct Show {
+    /// The endpoint's name.
+    name: String,
+    #[command(flatten)]
+    output: Output,
+}
+
+/// Add an endpoint and print its secret, this once.
+#[derive(Args, Debug)]
+#[command(before_long_help = "Examples:\n  \
+    posthaste endpoint add shop https://shop.example/hooks\n  \
+    posthaste endpoint add batch https://fn.example/run --kind function --settings '{\"batch\": 50}'")]
+pub(crate) struct Add {
+    /// The endpoint's name.
+    name: String,
+    /// Its address.
+    url: String,
+    /// webhook: one call a message; function: one call for up to N messages.
+    #[arg(long, default_value = "webhook", value_parser = ["webhook", "function"])]
+    kind: String,
+    /// Settings over the defaults, as JSON: timeout_ms, batch, headers, in_flight_max, rate, breaker.
+    #[arg(long, value_name = "JSON")]
+    settings: Option<String>,
+    #[command(flatten)]
+    output: Output,
+}
+
+/// Remove an endpoint that no subscription leads to.
+#[derive(Args, Debug)]
+#[command(before_long_help = "Examples:\n  posthaste endpoint remove shop --yes")]
+pub(crate) struct Remove {
+    /// The endpoint's name.
+    name: String,
+    #[command(flatten)]
+    consent: Consent,
+}
+
+/// Hold back what goes to an endpoint until it is resumed. Nothing is lost, and no try is used up.
+#[derive(Args, Debug)]
+#[command(before_long_help = "Examples:\n  posthaste endpoint pause shop")]
+pub(crate) struct Pause {
+    /// The endpoint's name.
+    name: String,
+    #[command(flatten)]
+    output: Output,
+}
+
+/// Deliver again to an endpoint that was paused.
+#[derive(Args, Debug)]
+#[command(before_long_help = "Examples:\n  posthaste endpoint resume shop")]
+pub(crate) struct Resume {
+    /// The endpoint's name.
+    name: String,
+    #[command(flatten)]
+    output: Output,
+}
+
+/// Make a new secret and print it, this once. Calls are signed with the old one too for a while.
+#[derive(Args, Debug)]
+#[command(before_long_help = "Examples:\n  posthaste endpoint rotate-secret shop --overlap-seconds 86400")]
+pub(crate) struct RotateSecret {
+    /// The endpoint's name.
+    name: String,
+    /// How long the old secret stays good.
+    #[arg(long, default_value_t = 24 * 3600)]
+    overlap_seconds: u32,
+    #[command(flatten)]
+    output: Output,
+}
+
+/// Make one signed call to an endpoint and print what came back. Nothing is recorded.
+#[derive(Args, Debug)]
+#[command(
+    before_long_help = "Examples:\n  posthaste endpoint test shop\n  posthaste endpoint test shop --payload '{\"ping\": true}'"
+)]
+pub(crate) struct Test {
+    /// The endpoint's name.
+    name: String,
+    /// What to send.
+    #[arg(long, default_value = r#"{"test": true}"#)]
+    payload: String,
+    #[command(flatten)]
+    output: Output,
+}
+
+impl Endpoint {
+    pub(crate) async fn run(self, place: &Place) -> anyhow::Result<ExitCode> {
+        with_broker(place, async |broker, config| {
+            match self {
+                Endpoint::List(list) => list.run(broker).await?,
+                Endpoint::Show(show) => {
+                    show.output.one("endpoint", &broker.get_endpoint(&show.name).await?)?
+                }
+                Endpoint::Add(add) => add.run(broker).await?,
+                Endpoint::Remove(remove) => {
+                    broker.get_endpoint(&remove.name).await?;
+                    if remove.consent.get(&format!("remove the endpoint `{}`", remove.name))? {
+                        broker.delete_endpoint(&remove.name).await?;
+                        talk(&format!("removed the endpoint `{}`", remove.name));
+                    }
+                }
+                Endpoint::Pause(pause) => {
+                    pause.output.one("endpoint", &broker.pause_endpoint(&pause.name).await?)?;
+                }
+                Endpoint::Resume(resume) => {
+                    resume.output.one("endpoint", &broker.resume_endpoint(&resume.name).await?)?;
+                }
+                Endpoint::RotateSecret(rotate) => {
+                    let rotated = broker.rotate_secret(&rotate.name, rotate.overlap_seconds).await?;
+                    talk(&format!("the old secret is good until {:.0}", rotated.old_until));
+                    print_secret(rotate.output, &rotated, &rotated.secret)?;
+                }
+                Endpoint::Test(test) => return test.run(broker, config).await,
+            }
+            Ok(ExitCode::SUCCESS)
+        })
+        .await
+    }
+}
+
+impl List {
+    async fn run(self, broker: &Broker) -> anyhow::Result<()> {
+        let page = async |after: Option<String>, limit| broker.list_endpoints(after.as_deref(), limit).await;
+        let endpoints = all_by_name(page, |endpoint| &endpoint.name).await?;
+        let columns = [
+            ("NAME", "name"),
+            ("KIND", "kind"),
+            ("URL", "url"),
+            ("PAUSED", "paused"),
+            ("BREAKER", "breaker.state"),
+            ("DECLARED", "declared"),
+        ];
+        self.output.list("endpoints", &endpoints, &columns)
+    }
+}
+
+impl Add {
+    async fn run(self, broker: &Broker) -> anyhow::Result<()> {
+        let settings = match &self.settings {
+            None => EndpointSettings::default(),
+            Some(text) => serde_json::from_str(text).map_err(|error| {
+                Error::new(Code::InvalidParameter, format!("the settings cannot be read: {error}"))
+                    .field("--settings")
+                    .expected("an object such as `{\"timeout_ms\": 5000}`")
+            })?,
+        };
+        let kind = if self.kind == "function" { EndpointKind::Function } else { EndpointKind::Webhook };
+        let new = EndpointIn { name: self.name, url: self.url, kind, secret: None, settings };
+        let created = broker.create_endpoint(new).await?;
+        print_secret(self.output, &created, &created.secret)
+    }
+}
+
+fn print_secret<T: serde::Serialize>(output: Output, whole: &T, secret: &Secret) -> anyhow::Result<()> {
+    talk("this is the only time that the secret is shown");
+    match output.format {
+        Format::Json => output.one("endpoint", whole),
+        Format::Human => output::line(secret.expose()),
+    }
+}
+
+impl Test {
+    async fn run(self, broker: &Broker, config: &Config) -> anyhow::Result<ExitCode> {
+        let known = broker.catalog().endpoint(&self.name)?.clone();
+        let keys = known.secrets.iter().map(SigningKey::parse).collect::<Result<Vec<_>, _>>()?;
+        let id = format!("test-{}", uuid::Uuid::now_v7());
+        let headers = webhook::headers(&webhook::Attempt {
+            webhook_id: &id,
+            timestamp_seconds: jiff::Timestamp::now().as_second(),
+            body: self.payload.as_bytes(),
+            content_type: None,
+            keys: &keys,
+            idempotency_key: &id,
+            event_type: "posthaste.test",
+            traceparent: None,
+            receive_count: 1,
+        });
+        let options = ClientOptions { policy: address_policy(config)?, ..ClientOptions::default() };
+        let endpoint = posthaste_deliver::Endpoint::parse(&known.url)?;
+        let timeout = Duration::from_millis(u64::from(known.settings.timeout_ms));
+        let body = self.payload.clone().into();
+        let answer =
+            Client::new(options)?.post(Request { endpoint: &endpoint, body, headers, timeout }).await;
+        let shown = serde_json::json!({
+            "endpoint": self.name,
+            "succeeded": answer.is_success(),
+            "status": answer.status,
+            "latencyMs": answer.latency_ms,
+            "error": answer.transport_error.as_ref().map(|error| error.message.clone()),
+            "response": String::from_utf8_lossy(&answer.head),
+        });
+        self.output.one("call", &shown)?;
+        Ok(if answer.is_success() { ExitCode::SUCCESS } else { ExitCode::from(FINDINGS) })
+    }
+}

@@ -1,0 +1,181 @@
+//! The database of a command: the configured one, or the private server, started for it or found running.
+//!
+//! Not for: the schema's content, nor for how a private server is started and watched (see `posthaste_pg::local`).
+
+use std::time::Duration;
+
+use posthaste_base::{Clock, Code, Error};
+use posthaste_broker::Broker;
+use posthaste_deliver::AddressPolicy;
+use posthaste_observe::logs;
+use posthaste_pg::local::{LocalOptions, LocalServer};
+use posthaste_pg::{Pool, PoolOptions, Target};
+use posthaste_store::{SESSION_SETTINGS, schema};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::ask::talk;
+use crate::config::{self, Config, Place};
+
+/// Connections of a command that does one thing at a time.
+const COMMAND_POOL_SIZE: usize = 4;
+const RETRY_PAUSE_MAX: Duration = Duration::from_secs(5);
+
+/// A database that was reached, and the private server that it is in, if it is.
+pub(crate) struct Database {
+    pub pool: Pool,
+    local: Option<LocalServer>,
+}
+
+impl Database {
+    /// Reaches the configured database once, or starts or adopts the private server.
+    pub(crate) async fn open(
+        settings: &config::Database,
+        pool_size: usize,
+        say: impl Fn(&str) + Send + Sync + 'static,
+    ) -> Result<Self, Error> {
+        let (target, local) = match settings.target()? {
+            Some(target) => (target, None),
+            None => {
+                let mut options = LocalOptions::in_folder(settings.folder());
+                options.bin = settings.pg_bin.clone();
+                options.loopback_port = settings.listen_port;
+                options.progress = Some(std::sync::Arc::new(say));
+                let server = LocalServer::start(options).await?;
+                (server.target().clone(), Some(server))
+            }
+        };
+        let options = PoolOptions::of_size(pool_size);
+        match Pool::connect_with(target.with_settings(SESSION_SETTINGS), options).await {
+            Ok(pool) => Ok(Self { pool, local }),
+            Err(error) => {
+                if let Some(server) = local.filter(|server| !server.is_adopted()) {
+                    let _ = server.stop().await;
+                }
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Tries until the database can be reached, for `within`, or until `stop`. Only what may pass by itself is
+    /// tried again.
+    pub(crate) async fn open_patiently(
+        settings: &config::Database,
+        within: Duration,
+        stop: &CancellationToken,
+    ) -> Result<Self, Error> {
+        let deadline = Instant::now() + within;
+        let mut pause = Duration::from_millis(250);
+        loop {
+            // What the server does on its way is logged where it happens.
+            let error = match Self::open(settings, settings.pool_size as usize, |_| ()).await {
+                Ok(database) => return Ok(database),
+                Err(error) => error,
+            };
+            let may_pass =
+                matches!(error.code(), Code::DatabaseUnreachable | Code::Unavailable | Code::Timeout);
+            let left = deadline.saturating_duration_since(Instant::now());
+            if !may_pass || left.is_zero() {
+                return Err(error);
+            }
+            tracing::warn!(
+                cause = error.cause(),
+                "{}; tried again for {} s more",
+                error.message(),
+                left.as_secs().max(1)
+            );
+            tokio::select! {
+                () = tokio::time::sleep(pause.min(left)) => {}
+                () = stop.cancelled() => return Err(error),
+            }
+            pause = (pause * 2).min(RETRY_PAUSE_MAX);
+        }
+    }
+
+    pub(crate) fn target(&self) -> &Target {
+        self.pool.target()
+    }
+
+    /// Whether this is a private server, and if so whether it ran before.
+    pub(crate) fn is_adopted(&self) -> Option<bool> {
+        self.local.as_ref().map(LocalServer::is_adopted)
+    }
+
+    /// The address on which others may reach the private server, with its password left out.
+    pub(crate) fn loopback(&self) -> Option<String> {
+        self.local.as_ref().and_then(LocalServer::loopback).map(Target::redacted)
+    }
+
+    /// Ends the connections, and stops a private server unless somebody else uses it.
+    pub(crate) async fn stop(self) -> Result<(), Error> {
+        self.pool.close();
+        match self.local {
+            Some(server) => Ok(server.stop().await?),
+            None => Ok(()),
+        }
+    }
+
+    /// Ends the connections, and leaves everything as it was found: a private server that ran goes on.
+    pub(crate) async fn leave(self) -> Result<(), Error> {
+        match self.is_adopted() {
+            Some(false) => self.stop().await,
+            _ => {
+                self.pool.close();
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Reads the configuration and opens the database for one command, with `act` in between.
+pub(crate) async fn with_database<T>(
+    place: &Place,
+    act: impl AsyncFnOnce(&Database, &Config) -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
+    let config = Config::load(place, Vec::new())?;
+    quiet_logs(&config)?;
+    let database = Database::open(&config.database, COMMAND_POOL_SIZE, talk).await?;
+    let outcome = act(&database, &config).await;
+    let left = database.leave().await;
+    let value = outcome?;
+    left?;
+    Ok(value)
+}
+
+/// The same with a broker, over a schema that is up to date.
+pub(crate) async fn with_broker<T>(
+    place: &Place,
+    act: impl AsyncFnOnce(&Broker, &Config) -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
+    with_database(place, async |database, config| {
+        schema::check(&database.pool).await?;
+        let broker = open_broker(&database.pool, config).await?;
+        act(&broker, config).await
+    })
+    .await
+}
+
+/// A broker that takes only endpoints which the configuration allows to be called.
+pub(crate) async fn open_broker(pool: &Pool, config: &Config) -> Result<Broker, Error> {
+    let broker = Broker::open(pool.clone(), config.broker_options(), Clock::system()).await?;
+    let policy = address_policy(config)?;
+    broker.check_endpoints_with(std::sync::Arc::new(move |url| {
+        policy.check_endpoint(&posthaste_deliver::Endpoint::parse(url)?)
+    }));
+    Ok(broker)
+}
+
+pub(crate) fn address_policy(config: &Config) -> Result<AddressPolicy, Error> {
+    let delivery = &config.declaration.delivery;
+    if delivery.allow_private_addresses {
+        return AddressPolicy::parse(&["all"]);
+    }
+    AddressPolicy::parse(&delivery.allow_networks)
+}
+
+/// Commands say what they do themselves; logs are for what goes wrong on the way.
+fn quiet_logs(config: &Config) -> Result<(), Error> {
+    let is_asked = config.is_said("server.log_filter");
+    let filter = if is_asked { config.server.log_filter.as_str() } else { "warn" };
+    logs::start(config.server.log_format.into(), Some(filter))
+}
