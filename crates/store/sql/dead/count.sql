@@ -1,7 +1,7 @@
 -- purpose: how many dead letters there are by queue, category and code
 -- params: $1 queue id, or null for all queues; $2 letters to count in each queue at most, the newest
 -- locks: access share on queue, dead_letter
--- index: queue primary key, dead_letter_queue
+-- index: dead_letter_queue; the queues are few and all read
 select q.name as queue, d.category, d.code, count(*) as letters
 from posthaste.queue q
 cross join lateral (

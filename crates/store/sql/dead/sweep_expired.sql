@@ -1,7 +1,7 @@
 -- purpose: move dead letters that their queue has kept for long enough to the archive
 -- params: $1 letters at most
 -- locks: row locks on dead_letter, skipping what is locked; row exclusive on dead_letter_archive
--- index: queue primary key, dead_letter_died, dead_letter primary key
+-- index: dead_letter_died, dead_letter primary key; the queues are few and all read
 with old as materialized (
     select d.id
     from posthaste.queue q
