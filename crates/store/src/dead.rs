@@ -213,12 +213,7 @@ pub async fn by_ids(session: &Session, ids: &[i64], with_payload: bool) -> Resul
 }
 
 /// The attempts to deliver what became a dead letter, oldest first.
-pub async fn attempts(
-    session: &Session,
-    event: Uuid,
-    message_id: i64,
-    limit: i64,
-) -> Result<Vec<Attempt>> {
+pub async fn attempts(session: &Session, event: Uuid, message_id: i64, limit: i64) -> Result<Vec<Attempt>> {
     let statement = session.prepare_cached(sql!("dead/attempts")).await?;
     let rows = session.query(&statement, &[&event, &message_id, &limit]).await?;
     rows.iter()

@@ -82,7 +82,8 @@ impl Broker {
         selection.only_free = true;
         let session = self.pool().get().await?;
         let order = Order::NewestFirst;
-        let found = find(&session, &selection, order, order.start(), LETTERS_MAX, usize::MAX).await?;
+        let mut found = find(&session, &selection, order, order.start(), LETTERS_MAX, usize::MAX).await?;
+        found.ids.reverse();
         let letters = store::by_ids(&session, &found.ids, false).await?;
         let counts = out::counts(store::count(&session, selection.queue_id, COUNTED_MAX).await?, COUNTED_MAX);
         let is_partial = found.next.is_some();
