@@ -20,6 +20,8 @@ pub struct BrokerOptions {
     pub attempt_retention_days: u32,
     /// The event type of a payload that comes without one.
     pub default_type: String,
+    /// Whether events of a type that is not declared are refused, instead of making its topic.
+    pub strict_types: bool,
     /// Whether failure modes may be switched on.
     pub failure_modes: bool,
 }
@@ -30,6 +32,7 @@ impl Default for BrokerOptions {
             key_ttl_days: 7,
             attempt_retention_days: 7,
             default_type: "order".into(),
+            strict_types: false,
             failure_modes: false,
         }
     }

@@ -108,8 +108,8 @@ impl Broker {
         Ok(published)
     }
 
-    /// Ends the leases of a queue that have run out since `since`; answers with the messages that came back or died.
-    pub async fn sweep_leases(&self, queue: QueueId, since: Timestamp) -> Result<usize> {
+    /// Ends the leases of a queue that have run out since `since` (or at any time); answers with the messages that came back or died.
+    pub async fn sweep_leases(&self, queue: QueueId, since: Option<Timestamp>) -> Result<usize> {
         let mut swept = 0;
         for half in [0, 1] {
             loop {
@@ -185,7 +185,7 @@ async fn sweep_batch(
     session: &Session,
     broker: &Broker,
     segment: Segment,
-    since: Timestamp,
+    since: Option<Timestamp>,
 ) -> Result<(usize, usize), Abort> {
     let expired = lead::sweep_expired(session, segment, since, LEASES_BATCH).await?;
     if expired.is_empty() {
@@ -262,11 +262,11 @@ impl Keeper {
             let session = self.broker.pool().get().await.map_err(Error::from)?;
             let now = lead::database_now(&session).await?;
             drop(session);
-            let since = self.swept_until.unwrap_or(Timestamp::MIN);
+            let since = self.swept_until;
             for queue in catalog.queues.keys() {
                 worked |= self.broker.sweep_leases(*queue, since).await? > 0;
             }
-            self.swept_until = Some(now.saturating_sub(SWEEP_OVERLAP).unwrap_or(Timestamp::MIN));
+            self.swept_until = now.checked_sub(SWEEP_OVERLAP).ok();
         }
         let (moved, next) = self.broker.move_due(DEFERRED_BATCH as usize).await?;
         worked |= moved > 0;

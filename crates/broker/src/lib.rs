@@ -5,13 +5,16 @@
 
 mod accept;
 mod bell;
+mod breaker;
 mod broker;
 mod catalog;
 mod dead;
 mod declare;
+mod domain;
 mod event;
 mod finish;
 mod gather;
+pub mod intake;
 mod keeper;
 mod key;
 mod metrics;
@@ -35,6 +38,17 @@ pub use declare::{
     QueueSettingsPatch, RotatedSecret, SecretOut, SubscriptionDeclaration, SubscriptionIn, SubscriptionOut,
     SubscriptionPatch, TopicIn, TopicOut, TopicPatch, TypeDeclaration, read_section,
 };
+pub use event::{
+    AttemptOut, EventIn, EventOut, EventStatus, MessageCounts, Payload, PayloadOut, PublishOut,
+};
 pub use key::{KEY_PREFIX, KeyCreated, KeyGrant, KeyIn, KeyOut, Scope, key_hash};
+pub use dead::{
+    DeadCountOut, DeadLetterFilter, DeadLetterOut, DeadPage, DiscardIn, DiscardOut, ExportPage, GroupRedrive,
+    TriageOut, triage_file,
+};
 pub use mode::{Effect, FailureMode, FailureModeKind, effect, effect_at_ingest};
+pub use redrive::{PreviewOut, RedriveIn, RedriveOut, RedriveStatus};
+pub use finish::EventCancelled;
+pub use schedule::{Moved, NotMoved, NotMovedReason, ScheduleChange, ScheduleIn, ScheduleOut};
+pub use subject::{SubjectChange, SubjectIn, SubjectOut, SubjectPatch, SubjectRemoved};
 pub use route::{DOMAIN_EVENTS, is_domain_event, priority_of, priority_of_name, route};

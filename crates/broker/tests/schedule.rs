@@ -548,7 +548,10 @@ async fn listings_go_page_by_page() {
     assert_eq!(ids(world.broker.list_subjects(Some("b"), 2).await.unwrap()), ["c"]);
     let page = world.broker.list_schedules(None, None, 3).await.unwrap();
     assert_eq!(page.len(), 3);
-    assert_eq!(world.broker.list_schedules(None, Some(page[2].id), 3).await.unwrap(), [last.clone()]);
+    assert_eq!(
+        world.broker.list_schedules(None, Some(page[2].id), 3).await.unwrap(),
+        std::slice::from_ref(&last)
+    );
     let of_b = world.broker.list_schedules(Some("b"), None, 10).await.unwrap();
     assert_eq!(of_b.len(), 2);
     assert_eq!(world.broker.list_schedules(Some("b"), Some(of_b[0].id), 10).await.unwrap(), [last]);

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use posthaste_base::EndpointId;
 use posthaste_broker::{Broker, Endpoint as Declared};
-use posthaste_engine::breaker::{Shared, State, Transition};
+use posthaste_engine::breaker::{Shared, Transition};
 use posthaste_engine::guard::{Admit, Guard, Outcome, Reason};
 use posthaste_observe::{Deferral, EndpointMetrics};
 
@@ -118,11 +118,6 @@ impl Gate {
             }
             Transition::Closed => self.metrics.breaker_state.set(0.0),
         }
-    }
-
-    /// Whether the breaker is open or on trial.
-    pub(crate) fn is_unwell(&self) -> bool {
-        lock(&self.guard).breaker().state() != State::Closed
     }
 }
 

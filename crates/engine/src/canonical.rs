@@ -32,6 +32,13 @@ pub fn key_of(event_type: &str, value: &Value) -> String {
     to_hex(&hasher.finalize())
 }
 
+/// Both [`payload_hash`] and [`key_of`], for the price of one canonical form.
+pub fn hash_and_key(event_type: &str, value: &Value) -> ([u8; 32], String) {
+    let text = to_canonical(value);
+    let key = Sha256::new().chain_update(event_type).chain_update([0]).chain_update(&text).finalize();
+    (Sha256::digest(&text).into(), to_hex(&key))
+}
+
 fn to_hex(bytes: &[u8]) -> String {
     let mut hex = String::with_capacity(bytes.len() * 2);
     for byte in bytes {
@@ -133,6 +140,12 @@ mod tests {
     fn check(text: &str, canonical: &str) {
         let value = json::parse(text.as_bytes()).unwrap();
         assert_eq!(to_canonical(&value), canonical, "{text}");
+    }
+
+    #[test]
+    fn hash_and_key_are_those_of_the_functions_for_one() {
+        let value = json!({"orderId": "test-123", "amount": 42.5});
+        assert_eq!(hash_and_key("order", &value), (payload_hash(&value), key_of("order", &value)));
     }
 
     #[test]

@@ -48,10 +48,11 @@ pub struct ExpiredLease {
     pub size: i32,
 }
 
+/// Leases that have run out after `since`, or at any time.
 pub async fn sweep_expired(
     session: &Session,
     segment: Segment,
-    since: Timestamp,
+    since: Option<Timestamp>,
     limit: i64,
 ) -> Result<Vec<ExpiredLease>> {
     let statement = session.prepare_cached(&statements(segment).sweep_expired).await?;

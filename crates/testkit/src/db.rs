@@ -67,6 +67,33 @@ impl TestDb {
         Self::copy(&server, version, &template).await
     }
 
+    /// A database with Posthaste's own schema, and sessions as Posthaste has them.
+    pub async fn posthaste() -> Self {
+        Self::posthaste_on(&default_version()).await
+    }
+
+    pub async fn posthaste_on(version: &Version) -> Self {
+        let fingerprint = posthaste_store::schema::fingerprint();
+        let mut db = Self::with_template_on(version, "posthaste", &fingerprint, async |pool| {
+            posthaste_store::schema::upgrade(&pool).await.map(|_| ())
+        })
+        .await;
+        db.target = db.target.with_settings(posthaste_store::SESSION_SETTINGS);
+        db.pool = db.pool_with(PoolOptions::of_size(10));
+        db
+    }
+
+    /// Sets the database's clock (`posthaste.now()`) ahead of the real time, for sessions made from now on: the pool
+    /// is a new one.
+    pub async fn set_clock_ahead(&mut self, seconds: i64) {
+        let database = self.target.database();
+        let statement = format!("alter database {database} set posthaste.clock_offset = '{seconds} seconds'");
+        let session = self.pool.get().await.expect("a connection");
+        session.batch_execute(&statement).await.expect("a setting");
+        drop(session);
+        self.pool = self.pool_with(PoolOptions::of_size(10));
+    }
+
     /// More connections at a time, or other timeouts, to the same database.
     pub fn pool_with(&self, options: PoolOptions) -> Pool {
         Pool::lazy(self.target.clone(), options).expect("a pool")

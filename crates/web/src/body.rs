@@ -28,6 +28,8 @@ pub enum MediaType {
     CloudEvent,
     /// `application/cloudevents-batch+json`.
     CloudEventBatch,
+    /// `application/vnd.posthaste.event+json`: one event in our own envelope.
+    Event,
 }
 
 impl MediaType {
@@ -55,6 +57,7 @@ impl MediaType {
             ("application/json", Self::Json),
             ("application/cloudevents+json", Self::CloudEvent),
             ("application/cloudevents-batch+json", Self::CloudEventBatch),
+            ("application/vnd.posthaste.event+json", Self::Event),
         ];
         let expected =
             "`application/json`, `application/cloudevents+json` or `application/cloudevents-batch+json`";
@@ -107,6 +110,20 @@ impl Body {
             parts.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
         let bytes = collect(body, declared, bytes_max).await?;
         Ok((!bytes.is_empty()).then_some(Self { bytes, media_type }))
+    }
+
+    /// Reads a body of any type that may be left out; `None` when it is.
+    pub async fn read_bytes(
+        headers: &HeaderMap,
+        body: axum::body::Body,
+        bytes_max: usize,
+    ) -> Result<Option<Bytes>> {
+        if body.is_end_stream() {
+            return Ok(None);
+        }
+        let declared = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+        let bytes = collect(body, declared, bytes_max).await?;
+        Ok((!bytes.is_empty()).then_some(bytes))
     }
 }
 

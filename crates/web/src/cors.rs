@@ -68,7 +68,7 @@ const OWN_HEADERS: [HeaderName; 14] = [
     HeaderName::from_static("x-request-id"),
     HeaderName::from_static("traceparent"),
     HeaderName::from_static("idempotency-key"),
-    HeaderName::from_static("x-event-type"),
+    HeaderName::from_static("posthaste-type"),
     HeaderName::from_static("ce-id"),
     HeaderName::from_static("ce-source"),
     HeaderName::from_static("ce-specversion"),

@@ -12,7 +12,7 @@ use crate::broker::Inner;
 use crate::catalog::Queue;
 use crate::gather::{Gather, Request};
 use crate::transact::Abort;
-use crate::{Accepted, Broker, NewEvent, accept};
+use crate::{Accepted, Broker, NewEvent, accept, domain};
 
 /// Events or messages of one transaction.
 const BATCH_MAX: usize = 1_000;
@@ -157,7 +157,11 @@ async fn accept_batch(broker: &Broker, batch: Vec<Request<NewEvent, Accepted>>) 
 /// their ids, so what was committed is found and not repeated.
 async fn accept_now(broker: &Broker, events: &[NewEvent]) -> Result<Vec<Accepted>> {
     let run = || {
-        posthaste_store::transaction(broker.pool(), async |tx| accept::accept_in(&tx, broker, events).await)
+        posthaste_store::transaction(broker.pool(), async |tx| {
+            let accepted = accept::accept_in(&tx, broker, events).await?;
+            announce_in(&tx, broker, events, &accepted).await?;
+            Ok(accepted)
+        })
     };
     let accepted = match run().await {
         Err(Abort::Database(posthaste_store::Error::CommitUnknown { .. })) => run().await,
@@ -166,6 +170,33 @@ async fn accept_now(broker: &Broker, events: &[NewEvent]) -> Result<Vec<Accepted
     let accepted = accepted.map_err(Error::from)?;
     broker.accepted(events, &accepted);
     Ok(accepted)
+}
+
+/// Publishes `EventScheduled` for what is new and due later, where somebody subscribes to it.
+async fn announce_in(
+    session: &posthaste_store::Session,
+    broker: &Broker,
+    events: &[NewEvent],
+    accepted: &[Accepted],
+) -> Result<(), Abort> {
+    let catalog = broker.catalog();
+    if !catalog.has_subscriber("EventScheduled") {
+        return Ok(());
+    }
+    let now = broker.clock().now();
+    let later = events.iter().zip(accepted).filter_map(|(event, accepted)| match accepted {
+        Accepted::New { id, due_at } if event.due_at.is_some() && *due_at > now => {
+            let announced = domain::scheduled(&catalog, event, *due_at)?;
+            // Known by the event, so that asking again after a lost answer announces nothing twice.
+            Some(NewEvent { key: format!("EventScheduled:{id}"), ..announced })
+        }
+        _ => None,
+    });
+    let announced: Vec<NewEvent> = later.collect();
+    if !announced.is_empty() {
+        accept::accept_in(session, broker, &announced).await?;
+    }
+    Ok(())
 }
 
 impl Broker {

@@ -16,6 +16,8 @@ use posthaste_broker::DeadLetterFilter;
 use crate::config::Place;
 use crate::database::with_broker;
 
+pub(super) use triage::text as triage_text;
+
 /// Dead letters: list, show, triage, redrive, discard, export.
 #[derive(Subcommand, Debug)]
 pub(crate) enum Dlq {

@@ -5,6 +5,7 @@
 mod apply;
 mod completions;
 mod config;
+mod demo;
 mod dlq;
 mod endpoint;
 mod event;
@@ -53,6 +54,7 @@ pub(crate) struct Cli {
 
 #[derive(Subcommand, Debug)]
 enum Command {
+    Demo(demo::Demo),
     Serve(serve::Serve),
     Apply(apply::Apply),
     #[command(subcommand)]
@@ -88,6 +90,7 @@ enum Command {
 pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let place = &cli.place;
     match cli.command {
+        Command::Demo(command) => command.run(place).await,
         Command::Serve(command) => command.run(place).await,
         Command::Apply(command) => command.run(place).await,
         Command::Config(command) => command.run(place),

@@ -142,7 +142,7 @@ fn write_address(path: &Path, address: &str) -> Result<(), Error> {
 }
 
 /// The first signal asks to stop, the second one ends the process.
-fn hear_signals(stop: CancellationToken) -> anyhow::Result<impl Future<Output = ()>> {
+pub(super) fn hear_signals(stop: CancellationToken) -> anyhow::Result<impl Future<Output = ()>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     Ok(async move {

@@ -86,6 +86,11 @@ impl Config {
         Self::read(file, &text, std::env::vars_os().filter_map(into_text), over)
     }
 
+    /// From a text alone: what it says holds, whatever the environment is.
+    pub(crate) fn of_text(file: PathBuf, text: &str) -> Result<Self, Errors> {
+        Self::read(Some(file), text, std::iter::empty(), Vec::new())
+    }
+
     fn read(
         file: Option<PathBuf>,
         text: &str,
