@@ -187,7 +187,7 @@ pub async fn settle(
         by_lease.entry(*lease).or_default().push(*seq);
     }
     let leases: Vec<i64> = by_lease.keys().map(|lease| lease.0).collect();
-    let ranges: Vec<String> = by_lease.values_mut().map(|seqs| multirange(seqs)).collect();
+    let ranges: Vec<String> = by_lease.values_mut().map(multirange).collect();
     let statement = session.prepare_cached(&statements(segment).settle).await?;
     let rows = session.query(&statement, &[&leases, &ranges]).await?;
     let mut lost = Vec::new();
