@@ -1,5 +1,5 @@
--- Purpose: the database of the local server, made once after the cluster.
--- Parameters: none.
--- Locks: the catalog's own, briefly.
--- Index: none.
+-- purpose: the database of the local server, made once after the cluster.
+-- params: none.
+-- locks: the catalog's own, briefly.
+-- index: none.
 create database posthaste
