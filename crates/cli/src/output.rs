@@ -43,7 +43,7 @@ impl Output {
         if self.format == Format::Json {
             return self.document(name, &items);
         }
-        let items = items.iter().map(serde_json::to_value).collect::<Result<Vec<_>, _>>()?;
+        let items = items.iter().map(outside).collect::<Result<Vec<_>, _>>()?;
         let headings = columns.iter().map(|(heading, _)| (*heading).to_owned()).collect();
         let rows = items.iter().map(|item| columns.iter().map(|(_, place)| shown(at(item, place))).collect());
         let table: Vec<Vec<String>> = std::iter::once(headings).chain(rows).collect();
@@ -56,7 +56,7 @@ impl Output {
             return self.document(name, item);
         }
         let mut rows = Vec::new();
-        flatten("", &serde_json::to_value(item)?, &mut |place, value| {
+        flatten("", &numbered(outside(item)?), &mut |place, value| {
             rows.push(vec![place.to_owned(), shown(Some(value))]);
         });
         text(&aligned(&rows))
@@ -65,7 +65,7 @@ impl Output {
     fn document<T: Serialize>(self, name: &str, content: &T) -> anyhow::Result<()> {
         let mut document = Map::new();
         document.insert("version".into(), json!(VERSION));
-        document.insert(name.into(), serde_json::to_value(content)?);
+        document.insert(name.into(), outside(content)?);
         text(&format!("{}\n", serde_json::to_string_pretty(&document)?))
     }
 }
@@ -99,6 +99,61 @@ pub(crate) fn aligned(rows: &[Vec<String>]) -> String {
     text
 }
 
+/// How many, in words: `1 dead letter`, `2 dead letters`.
+pub(crate) fn counted(count: u64, one: &str) -> String {
+    format!("{count} {one}{}", if count == 1 { "" } else { "s" })
+}
+
+/// As data, under the names that HTTP uses too.
+fn outside<T: Serialize + ?Sized>(item: &T) -> serde_json::Result<Value> {
+    serde_json::to_value(item).map(camel_case)
+}
+
+/// What is below these has names that are the caller's own.
+const CALLERS: &[&str] =
+    &["payload", "attributes", "headers", "filter", "schema", "dates", "event_types", "eventTypes", "old", "new"];
+
+fn camel_case(value: Value) -> Value {
+    match value {
+        Value::Object(fields) => {
+            let rename = |(name, value): (String, Value)| match CALLERS.contains(&name.as_str()) {
+                true => (camel(&name), value),
+                false => (camel(&name), camel_case(value)),
+            };
+            Value::Object(fields.into_iter().map(rename).collect())
+        }
+        Value::Array(values) => Value::Array(values.into_iter().map(camel_case).collect()),
+        value => value,
+    }
+}
+
+fn camel(name: &str) -> String {
+    let mut words = name.split('_');
+    let first = words.next().unwrap_or_default().to_owned();
+    words.fold(first, |mut text, word| {
+        let mut letters = word.chars();
+        text.extend(letters.next().map(|letter| letter.to_ascii_uppercase()));
+        text.push_str(letters.as_str());
+        text
+    })
+}
+
+/// Lists of objects as objects by number, so that each of their values gets a line of its own.
+fn numbered(value: Value) -> Value {
+    match value {
+        Value::Object(fields) => {
+            fields.into_iter().map(|(name, value)| (name, numbered(value))).collect::<Map<_, _>>().into()
+        }
+        Value::Array(values) if values.iter().any(Value::is_object) => {
+            let width = values.len().to_string().len();
+            let name = |place: usize| format!("{:0width$}", place + 1);
+            let rows = values.into_iter().enumerate();
+            rows.map(|(place, value)| (name(place), numbered(value))).collect::<Map<_, _>>().into()
+        }
+        value => value,
+    }
+}
+
 /// Every value that is not an object, with its dotted place.
 pub(crate) fn flatten(place: &str, value: &Value, each: &mut impl FnMut(&str, &Value)) {
     match value {
@@ -120,6 +175,8 @@ fn at<'a>(value: &'a Value, place: &str) -> Option<&'a Value> {
 fn shown(value: Option<&Value>) -> String {
     match value {
         None | Some(Value::Null) => "-".to_owned(),
+        Some(Value::String(text)) if text.is_empty() => "-".to_owned(),
+        Some(Value::Object(fields)) if fields.is_empty() => "-".to_owned(),
         Some(Value::Bool(is)) => (if *is { "yes" } else { "no" }).to_owned(),
         Some(Value::String(text)) => match text.parse::<Timestamp>() {
             Ok(time) if text.ends_with('Z') => format!("{time:.0}"),
@@ -145,6 +202,21 @@ mod tests {
     }
 
     #[test]
+    fn our_names_are_those_of_http_and_the_callers_stay() {
+        let inside = json!({"in_flight_max": 1, "list": [{"open_ms": 2}], "payload": {"order_id": 3}});
+        let expected = json!({"inFlightMax": 1, "list": [{"openMs": 2}], "payload": {"order_id": 3}});
+        assert_eq!(camel_case(inside), expected);
+    }
+
+    #[test]
+    fn each_value_of_a_list_of_objects_has_a_line() {
+        let mut places = Vec::new();
+        let item = numbered(json!({"attempts": [{"code": "a"}, {"code": "b"}], "ids": [1, 2]}));
+        flatten("", &item, &mut |place, value| places.push(format!("{place}={}", shown(Some(value)))));
+        assert_eq!(places, ["attempts.1.code=a", "attempts.2.code=b", "ids=1, 2"]);
+    }
+
+    #[test]
     fn values_are_shown_for_people() {
         for (value, expected) in [
             (json!(null), "-"),
@@ -157,7 +229,8 @@ mod tests {
             (json!("two\nlines"), "two lines"),
             (json!([]), "-"),
             (json!(["a", 1]), "a, 1"),
-            (json!({}), "{}"),
+            (json!({}), "-"),
+            (json!(""), "-"),
         ] {
             assert_eq!(shown(Some(&value)), expected);
         }

@@ -9,7 +9,7 @@ use clap::Args;
 use crate::ask::{Consent, talk};
 use crate::config::Place;
 use crate::database::with_broker;
-use crate::output::{self, Format, Output};
+use crate::output::{self, Format, Output, counted};
 
 /// Make what the configuration declares so: types, queues, endpoints, subscriptions.
 #[derive(Args, Debug)]
@@ -36,9 +36,9 @@ impl Apply {
             if planned.is_empty() {
                 return Ok(ExitCode::SUCCESS);
             }
-            if self.consent.get(&format!("make {} changes", planned.changes.len()))? {
+            if self.consent.get(&format!("make {}", counted(planned.changes.len() as u64, "change")))? {
                 let done = broker.apply(declaration).await?;
-                talk(&format!("applied: {} changes", done.changes.len()));
+                talk(&format!("applied {}", counted(done.changes.len() as u64, "change")));
             }
             Ok(ExitCode::SUCCESS)
         })

@@ -74,10 +74,10 @@ impl Keys {
                 let columns = [
                     ("NAME", "name"),
                     ("SCOPES", "scopes"),
-                    ("RATE/S", "rate_per_second"),
-                    ("CREATED", "created_at"),
-                    ("EXPIRES", "expires_at"),
-                    ("REVOKED", "revoked_at"),
+                    ("RATE/S", "ratePerSecond"),
+                    ("CREATED", "createdAt"),
+                    ("EXPIRES", "expiresAt"),
+                    ("REVOKED", "revokedAt"),
                 ];
                 list.output.list("keys", &keys, &columns)
             }

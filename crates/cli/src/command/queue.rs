@@ -14,7 +14,7 @@ use super::{all_by_name, event::read_payload};
 use crate::ask::{Consent, talk};
 use crate::config::Place;
 use crate::database::with_broker;
-use crate::output::Output;
+use crate::output::{Output, counted};
 
 /// Look into queues and act on them: list, show, peek, receive, send, purge, pause, resume.
 #[derive(Subcommand, Debug)]
@@ -99,7 +99,7 @@ pub(crate) struct Send {
     output: Output,
 }
 
-/// Remove every message of a queue for good. Dead letters stay.
+/// Remove what can be received from a queue, for good. What is in flight or delayed stays, and so do dead letters.
 #[derive(Args, Debug)]
 #[command(
     before_long_help = "Examples:\n  posthaste queue purge review --dry-run\n  posthaste queue purge review --yes"
@@ -180,8 +180,8 @@ impl Queue {
             Queue::Purge(purge) => {
                 let depth = broker.depth(&purge.name).await?;
                 let least = if depth.is_exact { "" } else { "at least " };
-                let count = depth.visible + depth.in_flight + depth.delayed;
-                let what = format!("remove {least}{count} messages of the queue `{}` for good", purge.name);
+                let count = counted(depth.visible, "message");
+                let what = format!("remove {least}{count} of the queue `{}` for good", purge.name);
                 if purge.consent.get(&what)? {
                     let purged = broker.purge(&purge.name).await?;
                     talk(&format!("purged `{}`", purge.name));

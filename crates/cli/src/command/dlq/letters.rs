@@ -10,7 +10,7 @@ use posthaste_broker::{Broker, DiscardIn};
 use super::Which;
 use crate::ask::{Consent, talk};
 use crate::command::operator;
-use crate::output::{self, Output};
+use crate::output::{self, Output, counted};
 
 /// Letters of one page of an export.
 const EXPORT_PAGE: usize = 100;
@@ -103,7 +103,7 @@ impl Discard {
         let look = usize::try_from(self.max_messages.unwrap_or(1_000)).unwrap_or(0).clamp(1, PAGE_MAX);
         let found = broker.list_dead(&filter, false, None, look).await?;
         let more = if found.next.is_some() { "at least " } else { "" };
-        let what = format!("move {more}{} dead letters to the archive", found.letters.len());
+        let what = format!("move {more}{} to the archive", counted(found.letters.len() as u64, "dead letter"));
         if found.letters.is_empty() {
             talk("there are no such dead letters");
         } else if self.consent.get(&what)? {

@@ -8,7 +8,7 @@ use posthaste_broker::{Broker, RedriveIn};
 use super::Which;
 use crate::ask::{Consent, talk};
 use crate::command::operator;
-use crate::output::Output;
+use crate::output::{Output, counted};
 
 /// Give dead letters back to their queues, paced; the run is recorded and can be cancelled.
 #[derive(Args, Debug)]
@@ -64,7 +64,8 @@ impl Redrive {
             return Ok(ExitCode::SUCCESS);
         }
         let more = if preview.has_more { "; there are more" } else { "" };
-        if !self.consent.get(&format!("give {} dead letters back to their queues{more}", preview.count))? {
+        let letters = counted(preview.count as u64, "dead letter");
+        if !self.consent.get(&format!("give {letters} back{more}"))? {
             return Ok(ExitCode::SUCCESS);
         }
         let run = broker.start_redrive(&redrive).await?;

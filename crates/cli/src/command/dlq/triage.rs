@@ -12,7 +12,7 @@ use posthaste_engine::triage::{Action, Group};
 use serde_json::Value;
 
 use crate::failure::FINDINGS;
-use crate::output::{self, Format, Output};
+use crate::output::{self, Format, Output, counted};
 
 /// Sort dead letters by cause, and say what to do about each group.
 #[derive(Args, Debug)]
@@ -79,7 +79,8 @@ pub(crate) fn text(sorted: &TriageOut) -> String {
         return "there are no dead letters\n".to_owned();
     }
     let partial = if sorted.is_partial { "the newest " } else { "" };
-    let _ = writeln!(text, "{partial}{} dead letters, {} causes\n", triage.letters, triage.groups.len());
+    let letters = counted(triage.letters as u64, "dead letter");
+    let _ = writeln!(text, "{partial}{letters}, {}\n", counted(triage.groups.len() as u64, "cause"));
     for group in &triage.groups {
         write_group(&mut text, group);
     }
