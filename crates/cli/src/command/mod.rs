@@ -3,6 +3,7 @@
 //! Not for: what commands do; each of them reads its flags, asks the broker, and prints.
 
 mod apply;
+mod bench;
 mod completions;
 mod config;
 mod demo;
@@ -83,6 +84,8 @@ enum Command {
     FailureMode(failure_mode::Mode),
     #[command(subcommand)]
     Keys(keys::Keys),
+    #[command(subcommand)]
+    Bench(bench::Bench),
     Completions(completions::Completions),
 }
 
@@ -106,6 +109,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Redrive(command) => command.run(place).await,
         Command::FailureMode(command) => command.run(place).await,
         Command::Keys(command) => command.run(place).await,
+        Command::Bench(command) => command.run(place).await,
         Command::Completions(command) => command.run(),
     }
 }
