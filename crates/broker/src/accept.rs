@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::transact::Abort;
-use crate::{Broker, Catalog, finish, route};
+use crate::{Broker, Catalog, finish, route, uptake};
 
 /// An event that is about to be accepted: validated, with its key and its priority decided.
 #[derive(Clone, Debug)]
@@ -126,12 +126,14 @@ pub(crate) async fn accept_in(
 
 /// Publishes events that waited: the scheduler's half of accepting, in its transaction.
 pub(crate) async fn publish_in(session: &Session, broker: &Broker, due: &[EventRow]) -> Result<(), Abort> {
+    // First, because it may make topics.
+    let refused = uptake::check(broker, due).await?;
     let catalog = broker.catalog();
     let mut messages: BTreeMap<Segment, Messages> = BTreeMap::new();
     let mut ids = Vec::with_capacity(due.len());
     let mut fanouts = Vec::with_capacity(due.len());
     let mut unrouted = Vec::new();
-    for row in due {
+    for row in due.iter().filter(|row| !refused.contains_key(&row.id)) {
         let priority = Priority::from_rank(row.priority).unwrap_or(Priority::Low);
         let targets = targets(
             &catalog,
@@ -149,8 +151,12 @@ pub(crate) async fn publish_in(session: &Session, broker: &Broker, due: &[EventR
         }
         add_messages(&catalog, &mut messages, row.id, &Routed { targets, is_tracked });
     }
-    event::mark_published(session, &ids, &fanouts).await?;
+    // A refused event counts as one message: its dead letter.
+    ids.extend(refused.keys());
+    fanouts.resize(ids.len(), 1);
+    event::mark_published(session, &ids, &fanouts, broker.keep_event_seconds(&catalog)).await?;
     insert_messages(session, &messages).await?;
+    uptake::refuse_in(session, broker, due, &refused).await?;
     if !unrouted.is_empty() {
         Box::pin(finish::finish_unrouted_in(session, broker, &unrouted)).await?;
     }
@@ -191,6 +197,7 @@ fn event_row(new: &NewEvent, fanout: usize) -> EventRow {
         attributes: new.attributes.clone(),
         payload: new.payload.clone(),
         fanout: i16::try_from(fanout).unwrap_or(i16::MAX),
+        is_unchecked: false,
     }
 }
 

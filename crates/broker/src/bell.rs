@@ -19,6 +19,8 @@ use crate::broker::Inner;
 const CHANNEL: &str = "posthaste";
 /// The least time between two notifications of a node.
 const GATHERED_FOR: Duration = Duration::from_millis(25);
+/// How often the catalog is read without being asked to: secrets run out, and notifications may not be carried.
+const CATALOG_EVERY: Duration = Duration::from_secs(60);
 
 /// What other nodes are to be told.
 #[derive(Default)]
@@ -96,6 +98,19 @@ impl Broker {
     /// Hears what other nodes and SQL send, until `shutdown`. Without it (behind a pooler that does not carry LISTEN)
     /// all goes on by ticks.
     pub async fn run_listener(&self, shutdown: CancellationToken) {
+        let read_again = async {
+            loop {
+                tokio::time::sleep(CATALOG_EVERY).await;
+                self.heard("catalog").await;
+            }
+        };
+        tokio::select! {
+            () = self.keep_listening(shutdown) => {}
+            () = read_again => {}
+        }
+    }
+
+    async fn keep_listening(&self, shutdown: CancellationToken) {
         let target = self.pool().target().direct().clone();
         let mut pause = Duration::from_millis(100);
         loop {

@@ -6,11 +6,11 @@ use posthaste_base::{Clock, Result};
 use posthaste_store::Pool;
 use tokio::sync::Notify;
 
-use crate::Catalog;
 use crate::bell::Notifier;
 use crate::declare::EndpointCheck;
 use crate::metrics::Metrics;
 use crate::queue::Desk;
+use crate::{Catalog, SealKey};
 
 #[derive(Clone, Debug)]
 pub struct BrokerOptions {
@@ -24,6 +24,8 @@ pub struct BrokerOptions {
     pub strict_types: bool,
     /// Whether failure modes may be switched on.
     pub failure_modes: bool,
+    /// What the secrets of endpoints are sealed with. Without it, none can be made or used.
+    pub seal_key: Option<SealKey>,
 }
 
 impl Default for BrokerOptions {
@@ -34,6 +36,7 @@ impl Default for BrokerOptions {
             default_type: "order".into(),
             strict_types: false,
             failure_modes: false,
+            seal_key: None,
         }
     }
 }

@@ -10,6 +10,8 @@ use posthaste_engine::filter::Filter;
 use posthaste_engine::schema::Schema;
 use posthaste_engine::{breaker, guard};
 
+use crate::SealedSecret;
+
 /// Everything that is declared, by id and by name.
 ///
 /// A subscription has no pause: a paused one would either lose events or be a second queue. To hold messages
@@ -137,7 +139,7 @@ pub struct Endpoint {
     pub kind: EndpointKind,
     pub url: String,
     /// The newest first; more than one while a rotation overlaps. Already without those that ran out.
-    pub secrets: Vec<posthaste_base::Secret>,
+    pub secrets: Vec<SealedSecret>,
     pub settings: EndpointSettings,
     pub paused: bool,
     pub declared: bool,

@@ -15,8 +15,8 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
-pub use self::show::{AttemptOut, EventOut, EventStatus, MessageCounts, PayloadOut};
 pub(crate) use self::show::attempt_out;
+pub use self::show::{AttemptOut, EventOut, EventStatus, MessageCounts, PayloadOut};
 use crate::declare::check;
 use crate::mode::{Effect, effect_at_ingest};
 use crate::{Accepted, Broker, Catalog, NewEvent, route};
@@ -25,7 +25,10 @@ use crate::{Accepted, Broker, Catalog, NewEvent, route};
 #[derive(Clone, Debug, PartialEq)]
 pub enum Payload {
     /// The text as it was sent, and what it says.
-    Json { text: Bytes, value: Value },
+    Json {
+        text: Bytes,
+        value: Value,
+    },
     Binary(Bytes),
 }
 
@@ -97,7 +100,8 @@ impl Broker {
     /// Accepts one event, or says why not. When this returns, the event is durable.
     pub async fn publish(&self, event: EventIn) -> Result<PublishOut> {
         let new = self.prepare(event).await?;
-        let again = self.is_submitted_twice(new.id).then(|| NewEvent { id: EventId::generate(), ..new.clone() });
+        let again =
+            self.is_submitted_twice(new.id).then(|| NewEvent { id: EventId::generate(), ..new.clone() });
         let key = new.key.clone();
         let out = answer(self.accept(new).await?, key);
         if let Some(again) = again {
@@ -153,10 +157,7 @@ impl Broker {
         if let Some(subject) = &event.subject {
             check_text("subject", subject)?;
         }
-        match catalog.topics.get(&event_type) {
-            Some(topic) => check_payload(&event_type, topic.schema.as_ref(), &event.payload)?,
-            None => self.make_topic(&catalog, &event_type).await?,
-        }
+        self.check_content(&catalog, &event_type, &event.payload).await?;
         let due_at = match &event.due {
             Some(due) => Some(self.due_at(due, event.subject.as_deref()).await?),
             None => None,
@@ -178,6 +179,19 @@ impl Broker {
                 Payload::Json { text, .. } | Payload::Binary(text) => text,
             },
         })
+    }
+
+    /// Checks a type and a payload; a type that is new becomes a topic, if it may.
+    pub(crate) async fn check_content(
+        &self,
+        catalog: &Catalog,
+        event_type: &str,
+        payload: &Payload,
+    ) -> Result<()> {
+        match catalog.topics.get(event_type) {
+            Some(topic) => check_payload(event_type, topic.schema.as_ref(), payload),
+            None => self.make_topic(catalog, event_type).await,
+        }
     }
 
     /// A type that is not declared is a topic from now on, unless only declared types are taken.
@@ -285,7 +299,8 @@ fn hash_and_key(event_type: &str, payload: &Payload, key: Option<String>) -> ([u
         (Payload::Binary(bytes), Some(key)) => (Sha256::digest(bytes).into(), key),
         (Payload::Binary(bytes), None) => {
             // A second zero byte sets it apart from a JSON text of the same bytes.
-            let key = Sha256::new().chain_update(event_type).chain_update([0, 0]).chain_update(bytes).finalize();
+            let key =
+                Sha256::new().chain_update(event_type).chain_update([0, 0]).chain_update(bytes).finalize();
             let key = key.iter().map(|byte| format!("{byte:02x}")).collect();
             (Sha256::digest(bytes).into(), key)
         }
@@ -297,7 +312,8 @@ fn answer(accepted: Accepted, key: String) -> Result<PublishOut> {
         Accepted::New { id, due_at } => Ok(PublishOut { id, key, due_at, duplicate: false }),
         Accepted::Duplicate { id, due_at } => Ok(PublishOut { id, key, due_at, duplicate: true }),
         Accepted::Conflict { id } => {
-            let message = format!("the key `{key}` belongs to event `{id}`, which has another type or payload");
+            let message =
+                format!("the key `{key}` belongs to event `{id}`, which has another type or payload");
             Err(Error::new(Code::KeyConflict, message).field("key"))
         }
     }

@@ -47,8 +47,10 @@ impl Fields {
     fn of(value: Value, what: &str) -> Result<Self> {
         match value {
             Value::Object(members) => Ok(Self { members }),
-            _ => Err(Error::new(Code::InvalidEvent, format!("{what} is not an object"))
-                .expected("a JSON object")),
+            _ => {
+                Err(Error::new(Code::InvalidEvent, format!("{what} is not an object"))
+                    .expected("a JSON object"))
+            }
         }
     }
 

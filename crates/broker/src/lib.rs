@@ -23,32 +23,33 @@ mod queue;
 mod redrive;
 mod route;
 mod schedule;
+mod seal;
 mod subject;
 mod transact;
+mod uptake;
 
 pub use accept::{Accepted, NewEvent};
 pub use broker::{Broker, BrokerOptions};
 pub use catalog::{
     Catalog, Destination, Endpoint, EndpointKind, EndpointSettings, Queue, QueueSettings, Subscription, Topic,
 };
-pub use queue::{Attempted, Death, Depth, Message, MessageEvent, Peeked, Receipt, SendIn, Settlement};
+pub use dead::{
+    DeadCountOut, DeadLetterFilter, DeadLetterOut, DeadPage, DiscardIn, DiscardOut, ExportPage, GroupRedrive,
+    TriageOut, triage_file,
+};
 pub use declare::{
     Action, Change, Declaration, DeliverySettings, Diff, EndpointCheck, EndpointCreated, EndpointDeclaration,
     EndpointIn, EndpointOut, EndpointPatch, FieldChange, Kind, QueueIn, QueueOut, QueuePatch,
     QueueSettingsPatch, RotatedSecret, SecretOut, SubscriptionDeclaration, SubscriptionIn, SubscriptionOut,
     SubscriptionPatch, TopicIn, TopicOut, TopicPatch, TypeDeclaration, read_section,
 };
-pub use event::{
-    AttemptOut, EventIn, EventOut, EventStatus, MessageCounts, Payload, PayloadOut, PublishOut,
-};
-pub use key::{KEY_PREFIX, KeyCreated, KeyGrant, KeyIn, KeyOut, Scope, key_hash};
-pub use dead::{
-    DeadCountOut, DeadLetterFilter, DeadLetterOut, DeadPage, DiscardIn, DiscardOut, ExportPage, GroupRedrive,
-    TriageOut, triage_file,
-};
-pub use mode::{Effect, FailureMode, FailureModeKind, effect, effect_at_ingest};
-pub use redrive::{PreviewOut, RedriveIn, RedriveOut, RedriveStatus};
+pub use event::{AttemptOut, EventIn, EventOut, EventStatus, MessageCounts, Payload, PayloadOut, PublishOut};
 pub use finish::EventCancelled;
-pub use schedule::{Moved, NotMoved, NotMovedReason, ScheduleChange, ScheduleIn, ScheduleOut};
-pub use subject::{SubjectChange, SubjectIn, SubjectOut, SubjectPatch, SubjectRemoved};
+pub use key::{KEY_PREFIX, KeyCreated, KeyGrant, KeyIn, KeyOut, Scope, key_hash};
+pub use mode::{Effect, FailureMode, FailureModeKind, effect, effect_at_ingest};
+pub use queue::{Attempted, Death, Depth, Message, MessageEvent, Peeked, Receipt, SendIn, Settlement};
+pub use redrive::{PreviewOut, RedriveIn, RedriveOut, RedriveStatus};
 pub use route::{DOMAIN_EVENTS, is_domain_event, priority_of, priority_of_name, route};
+pub use schedule::{Moved, NotMoved, NotMovedReason, ScheduleChange, ScheduleIn, ScheduleOut};
+pub use seal::{SealKey, SealedSecret};
+pub use subject::{SubjectChange, SubjectIn, SubjectOut, SubjectPatch, SubjectRemoved};

@@ -16,6 +16,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use posthaste_base::{Code, Error, MessageId, QueueId, Result, limits};
 use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 
 pub use self::depth::Depth;
 pub(crate) use self::depth::depth as depth_of;
@@ -134,18 +135,20 @@ impl Broker {
             .expected(format!("1 to {}", limits::VISIBILITY_SECONDS_MAX)));
         }
         let wait = wait.min(Duration::from_secs(u64::from(limits::LONG_POLL_SECONDS_MAX)));
-        self.receive_from(queue.id, max, visibility, wait).await
+        self.receive_from(queue.id, max, visibility, wait, &CancellationToken::new()).await
     }
 
-    /// The same by the queue's id, for workers: a paused queue gives nothing.
+    /// The same by the queue's id, for workers: a paused queue gives nothing. The wait ends early with `stop`; what
+    /// was claimed by then still comes.
     pub async fn receive_from(
         &self,
         queue: QueueId,
         max: usize,
         visibility_seconds: u32,
         wait: Duration,
+        stop: &CancellationToken,
     ) -> Result<Vec<Message>> {
-        self.inner.desk.claimer(queue).claim(max, visibility_seconds, wait).await
+        self.inner.desk.claimer(queue).claim(max, visibility_seconds, wait, stop).await
     }
 
     /// Settles messages: they are done. An error for one means that its lease was lost.

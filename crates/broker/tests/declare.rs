@@ -4,7 +4,7 @@ use posthaste_base::{Clock, Code, Secret};
 use posthaste_broker::{
     Action, Broker, BrokerOptions, Declaration, Diff, EndpointIn, EndpointKind, EndpointPatch,
     EndpointSettings, FailureMode, FailureModeKind, KeyIn, QueueIn, QueuePatch, QueueSettingsPatch, Scope,
-    SubscriptionIn, SubscriptionPatch, TopicIn, TopicPatch, key_hash,
+    SealKey, SubscriptionIn, SubscriptionPatch, TopicIn, TopicPatch, key_hash,
 };
 use posthaste_testkit::db::TestDb;
 use serde_json::json;
@@ -17,9 +17,19 @@ async fn database() -> TestDb {
     .await
 }
 
+/// The key of every broker here, as all nodes of an installation have one.
+fn seal_key() -> Option<SealKey> {
+    SealKey::parse(&Secret::new("A".repeat(43) + "=")).ok()
+}
+
 async fn open(db: &TestDb) -> Broker {
-    let options = BrokerOptions { failure_modes: true, ..BrokerOptions::default() };
+    let options = BrokerOptions { failure_modes: true, seal_key: seal_key(), ..BrokerOptions::default() };
     Broker::open(db.pool.clone(), options, Clock::system()).await.expect("a broker")
+}
+
+fn secrets(broker: &Broker, endpoint: &str) -> Vec<Secret> {
+    let sealed = broker.catalog().endpoint(endpoint).unwrap().secrets.clone();
+    broker.open_secrets(endpoint, &sealed).unwrap()
 }
 
 fn parse(text: &str) -> Declaration {
@@ -96,8 +106,7 @@ async fn changes_are_shown_field_by_field() {
     apply(&broker, &changed).await;
     let again = apply(&broker, &changed).await;
     assert!(again.is_empty(), "{again}");
-    let endpoint = broker.catalog().endpoint("shop").unwrap().clone();
-    assert_eq!(endpoint.secrets, [Secret::new("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")]);
+    assert_eq!(secrets(&broker, "shop"), [Secret::new("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")]);
 }
 
 #[tokio::test]
@@ -255,23 +264,46 @@ async fn endpoints_never_show_their_secrets_again() {
 }
 
 #[tokio::test]
+async fn secrets_are_sealed_at_rest_and_a_node_with_another_key_is_refused() {
+    let db = database().await;
+    let broker = open(&db).await;
+    let made = broker.create_endpoint(endpoint("a")).await.unwrap();
+    let session = db.pool.get().await.unwrap();
+    let stored: String =
+        session.query_one("select secrets::text from posthaste.endpoint limit 1", &[]).await.unwrap().get(0);
+    let key = made.secret.expose().trim_start_matches("whsec_");
+    assert!(stored.contains("sealed:1:") && !stored.contains(key), "{stored}");
+
+    let other_key = SealKey::parse(&SealKey::generate().unwrap()).ok();
+    for (key, part) in [(other_key, "not the one of this installation"), (None, "no key")] {
+        let options = BrokerOptions { seal_key: key, ..BrokerOptions::default() };
+        let other = Broker::open(db.pool.clone(), options, Clock::system()).await.unwrap();
+        let error = other.create_endpoint(endpoint("b")).await.unwrap_err();
+        assert!(error.message().contains(part), "{error}");
+        let sealed = other.catalog().endpoint("a").unwrap().secrets.clone();
+        assert_eq!(other.open_secrets("a", &sealed).unwrap_err().field_name(), Some("server.seal_key"));
+    }
+    assert!(broker.check_seal_key().await.is_ok());
+}
+
+#[tokio::test]
 async fn a_rotated_secret_overlaps_and_then_runs_out() {
     let db = database().await;
     let broker = open(&db).await;
     let first = broker.create_endpoint(endpoint("a")).await.unwrap().secret;
     let second = broker.rotate_secret("a", 3600).await.unwrap();
-    let secrets = |broker: &Broker| broker.catalog().endpoint("a").unwrap().secrets.clone();
-    assert_eq!(secrets(&broker), [second.secret.clone(), first]);
+    assert_eq!(secrets(&broker, "a"), [second.secret.clone(), first]);
     let until: Vec<_> = broker.get_endpoint("a").await.unwrap().secrets.iter().map(|s| s.until).collect();
     assert_eq!(until, [None, Some(second.old_until)]);
     let name = db.target.database().to_string();
     execute(&db, &format!("alter database {name} set posthaste.clock_offset = '2 hours'")).await;
     // Connections that are made from now on see the moved clock.
     let pool = posthaste_store::Pool::connect(db.target.clone(), 2).await.unwrap();
-    let later = Broker::open(pool, BrokerOptions::default(), Clock::system()).await.unwrap();
-    assert_eq!(secrets(&later), [second.secret]);
+    let options = BrokerOptions { seal_key: seal_key(), ..BrokerOptions::default() };
+    let later = Broker::open(pool, options, Clock::system()).await.unwrap();
+    assert_eq!(secrets(&later, "a"), [second.secret]);
     let third = later.rotate_secret("a", 0).await.unwrap();
-    assert_eq!(secrets(&later), [third.secret], "no overlap");
+    assert_eq!(secrets(&later, "a"), [third.secret], "no overlap");
     assert_eq!(later.rotate_secret("b", 0).await.unwrap_err().code(), Code::NotFound);
 }
 

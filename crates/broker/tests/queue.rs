@@ -64,7 +64,8 @@ async fn what_is_sent_is_received_once_and_settled() {
         assert_eq!(messages.len(), expected);
         assert!(messages.iter().all(|message| message.receives == 1));
         seen.extend(payloads(&messages));
-        let settled = desk.broker.settle(messages.iter().map(|message| message.receipt).collect()).await.unwrap();
+        let settled =
+            desk.broker.settle(messages.iter().map(|message| message.receipt).collect()).await.unwrap();
         assert!(settled.iter().all(Result::is_ok));
     }
     assert_eq!(seen, numbered(25).collect::<Vec<_>>());
@@ -233,7 +234,8 @@ async fn concurrent_senders_and_consumers_lose_and_double_nothing() {
             loop {
                 turn += 1;
                 let max = sizes[turn % sizes.len()];
-                let messages = broker.receive("work", max, Some(60), Duration::from_millis(1_500)).await.unwrap();
+                let messages =
+                    broker.receive("work", max, Some(60), Duration::from_millis(1_500)).await.unwrap();
                 if messages.is_empty() {
                     return received;
                 }

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use posthaste_base::{Clock, Code, Error};
-use posthaste_broker::Broker;
+use posthaste_broker::{Broker, BrokerOptions, SealKey};
 use posthaste_deliver::AddressPolicy;
 use posthaste_observe::logs;
 use posthaste_pg::local::{LocalOptions, LocalServer};
@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::ask::talk;
 use crate::config::{self, Config, Place};
+use crate::seal;
 
 /// Connections of a command that does one thing at a time.
 const COMMAND_POOL_SIZE: usize = 4;
@@ -149,15 +150,22 @@ pub(crate) async fn with_broker<T>(
 ) -> anyhow::Result<T> {
     with_database(place, async |database, config| {
         schema::check(&database.pool).await?;
-        let broker = open_broker(&database.pool, config).await?;
+        let broker = open_broker(&database.pool, config, seal::find(config)?).await?;
         act(&broker, config).await
     })
     .await
 }
 
 /// A broker that takes only endpoints which the configuration allows to be called.
-pub(crate) async fn open_broker(pool: &Pool, config: &Config) -> Result<Broker, Error> {
-    let broker = Broker::open(pool.clone(), config.broker_options(), Clock::system()).await?;
+///
+/// `seal_key` is what it seals their secrets with; without one it can do all else.
+pub(crate) async fn open_broker(
+    pool: &Pool,
+    config: &Config,
+    seal_key: Option<SealKey>,
+) -> Result<Broker, Error> {
+    let options = BrokerOptions { seal_key, ..config.broker_options() };
+    let broker = Broker::open(pool.clone(), options, Clock::system()).await?;
     let policy = address_policy(config)?;
     broker.check_endpoints_with(std::sync::Arc::new(move |url| {
         policy.check_endpoint(&posthaste_deliver::Endpoint::parse(url)?)

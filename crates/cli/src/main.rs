@@ -9,6 +9,7 @@ mod database;
 mod failure;
 mod node;
 mod output;
+mod seal;
 
 use std::process::ExitCode;
 use std::time::Duration;

@@ -52,31 +52,45 @@ impl Shared {
             }
         };
         let mut guarded = Guarded { shared: self, gate, trial, ended: None };
-        let called = self.call(&destination, message).await;
+        let called = self.call(&destination, queue, message).await;
         guarded.ended = Some((outcome(&called), called.latency_ms));
         drop(guarded);
         self.conclude(gate, queue, message, called)
     }
 
-    /// Why a message is not even tried: its endpoint is paused.
-    pub(crate) fn put_off(&self, gate: &Gate, destination: &Destination, message: &Message) -> Option<Settlement> {
-        if !destination.declared.paused {
+    /// Why a message is not even tried: its endpoint is paused, or calls to it cannot be signed.
+    pub(crate) fn put_off(
+        &self,
+        gate: &Gate,
+        destination: &Destination,
+        message: &Message,
+    ) -> Option<Settlement> {
+        if !destination.is_held() {
             return None;
         }
         gate.metrics.deferred(posthaste_observe::Deferral::Pause);
         Some(Settlement::deferred(message.receipt, (PAUSED_MS * (1.0 + random())) as i64))
     }
 
-    async fn call(&self, destination: &Destination, message: &Message) -> Called {
-        if let Some(mode) = self.broker.failure_mode()
-            && mode.applies_to(Some(&destination.declared.name))
-        {
-            match effect(&mode, message.id, message.receives) {
-                Effect::Delay { delay_ms } => tokio::time::sleep(Duration::from_millis(delay_ms.into())).await,
-                Effect::FailValidation => return provoked(Category::Validation),
-                Effect::FailTransient => return provoked(Category::Transient),
-                Effect::None | Effect::Duplicate => {}
+    /// What a failure mode does to an attempt.
+    pub(crate) fn provocation(&self, destination: &Destination, message: &Message) -> Effect {
+        let mode = self.broker.failure_mode();
+        let mode = mode.filter(|mode| mode.applies_to(Some(&destination.declared.name)));
+        mode.map_or(Effect::None, |mode| effect(&mode, message.id, message.receives))
+    }
+
+    /// One call, which ends within the queue's worker timeout: well before the lease does.
+    async fn call(&self, destination: &Destination, queue: &Queue, message: &Message) -> Called {
+        let mut timeout = timeout(destination, queue);
+        match self.provocation(destination, message) {
+            Effect::Delay { delay_ms } => {
+                let delay = Duration::from_millis(delay_ms.into()).min(worker_timeout(queue));
+                tokio::time::sleep(delay).await;
+                timeout = timeout.min(worker_timeout(queue).saturating_sub(delay));
             }
+            Effect::FailValidation => return provoked(Category::Validation),
+            Effect::FailTransient => return provoked(Category::Transient),
+            Effect::None | Effect::Duplicate => {}
         }
         let endpoint = match &destination.address {
             Ok(endpoint) => endpoint,
@@ -89,7 +103,7 @@ impl Shared {
             timestamp_seconds: self.broker.clock().now().as_second(),
             body: &message.payload,
             content_type: None,
-            keys: &destination.keys,
+            keys: destination.keys(),
             idempotency_key: message.event.as_ref().map_or(&webhook_id, |event| &event.key),
             event_type: message.event.as_ref().map_or("message", |event| &event.event_type),
             traceparent: traceparent.as_deref(),
@@ -97,15 +111,21 @@ impl Shared {
         };
         let mut headers = webhook::headers(&attempt);
         add_own_headers(&mut headers, destination);
-        let timeout = Duration::from_millis(destination.declared.settings.timeout_ms.into());
         let request = Request { endpoint, body: message.payload.clone(), headers, timeout };
         called(self.client.post(request).await, self.now_ms())
     }
 
     /// What the answer to a call makes of one of its messages.
-    pub(crate) fn conclude(&self, gate: &Gate, queue: &Queue, message: &Message, called: Called) -> Settlement {
+    pub(crate) fn conclude(
+        &self,
+        gate: &Gate,
+        queue: &Queue,
+        message: &Message,
+        called: Called,
+    ) -> Settlement {
         let Called { status, latency_ms, failure, response } = called;
-        gate.metrics.attempt(failure.as_ref().map(|one| one.category), Duration::from_millis(latency_ms.into()));
+        gate.metrics
+            .attempt(failure.as_ref().map(|one| one.category), Duration::from_millis(latency_ms.into()));
         let attempted = Attempted {
             message: message.id,
             event: message.event.as_ref().map(|event| event.id),
@@ -123,8 +143,10 @@ impl Shared {
             }
             Some(failure) => {
                 let settings = &queue.settings;
-                let backoff =
-                    Backoff { base_ms: settings.backoff_base_ms.into(), cap_ms: settings.backoff_cap_ms.into() };
+                let backoff = Backoff {
+                    base_ms: settings.backoff_base_ms.into(),
+                    cap_ms: settings.backoff_cap_ms.into(),
+                };
                 let next = after_failure(
                     failure.category,
                     message.receives,
@@ -181,6 +203,15 @@ pub(crate) fn called(answer: Answer, now_ms: i64) -> Called {
     Called { status: answer.status, latency_ms: answer.latency_ms, failure, response: answer.head.to_vec() }
 }
 
+/// What one call may take: the endpoint's own limit, within the queue's.
+pub(crate) fn timeout(destination: &Destination, queue: &Queue) -> Duration {
+    Duration::from_millis(destination.declared.settings.timeout_ms.into()).min(worker_timeout(queue))
+}
+
+pub(crate) fn worker_timeout(queue: &Queue) -> Duration {
+    Duration::from_secs(queue.settings.worker_timeout_seconds.into())
+}
+
 fn transport(kind: TransportKind) -> Transport {
     match kind {
         TransportKind::AddressRefused => Transport::AddressRefused,
@@ -198,7 +229,7 @@ pub(crate) fn refused(failure: Failure) -> Called {
 }
 
 /// A failure that a failure mode asked for.
-fn provoked(category: Category) -> Called {
+pub(crate) fn provoked(category: Category) -> Called {
     refused(Failure {
         category,
         code: "failure-mode".into(),
@@ -209,7 +240,9 @@ fn provoked(category: Category) -> Called {
 
 pub(crate) fn add_own_headers(headers: &mut http::HeaderMap, destination: &Destination) {
     for (name, value) in &destination.declared.settings.headers {
-        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name.as_str()), HeaderValue::try_from(value.as_str())) {
+        if let (Ok(name), Ok(value)) =
+            (HeaderName::try_from(name.as_str()), HeaderValue::try_from(value.as_str()))
+        {
             // What identifies and signs the message is not for settings to change.
             headers.entry(name).or_insert(value);
         }

@@ -8,13 +8,16 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use posthaste_base::Category;
-use posthaste_broker::{Message, Queue, Settlement};
+use posthaste_broker::{Effect, Message, Queue, Settlement};
 use posthaste_engine::failure::{Failure, Transport, classify_transport};
 use posthaste_engine::guard::Admit;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::attempt::{Called, Guarded, Shared, add_own_headers, called, outcome, random, refused};
+use crate::attempt::{
+    Called, Guarded, Shared, add_own_headers, called, outcome, provoked, random, refused, timeout,
+    worker_timeout,
+};
 use crate::gate::{Destination, Gate};
 use crate::{Request, webhook};
 
@@ -56,7 +59,12 @@ struct ItemFailure {
 
 impl Shared {
     /// Delivers a batch to a function; answers with how each message ends.
-    pub(crate) async fn deliver_batch(&self, gate: &Gate, queue: &Queue, messages: &[Message]) -> Vec<Settlement> {
+    pub(crate) async fn deliver_batch(
+        &self,
+        gate: &Gate,
+        queue: &Queue,
+        messages: &[Message],
+    ) -> Vec<Settlement> {
         let destination = gate.destination();
         if destination.declared.paused {
             return messages.iter().filter_map(|one| self.put_off(gate, &destination, one)).collect();
@@ -69,41 +77,69 @@ impl Shared {
             }
         };
         let mut guarded = Guarded { shared: self, gate, trial, ended: None };
-        let called = self.call_function(&destination, messages).await;
+        // What a failure mode does, it does to each message by itself.
+        let mut settlements = Vec::with_capacity(messages.len());
+        let (mut called_with, mut delay) = (Vec::with_capacity(messages.len()), Duration::ZERO);
+        for message in messages {
+            let category = match self.provocation(&destination, message) {
+                Effect::FailValidation => Category::Validation,
+                Effect::FailTransient => Category::Transient,
+                Effect::Delay { delay_ms } => {
+                    delay = delay.max(Duration::from_millis(delay_ms.into()));
+                    called_with.push(message);
+                    continue;
+                }
+                Effect::None | Effect::Duplicate => {
+                    called_with.push(message);
+                    continue;
+                }
+            };
+            settlements.push(self.conclude(gate, queue, message, provoked(category)));
+        }
+        if called_with.is_empty() {
+            return settlements;
+        }
+        let delay = delay.min(worker_timeout(queue));
+        tokio::time::sleep(delay).await;
+        let timeout = timeout(&destination, queue).min(worker_timeout(queue).saturating_sub(delay));
+        let called = self.call_function(&destination, &called_with, timeout).await;
         guarded.ended = Some((outcome(&called), called.latency_ms));
         drop(guarded);
         let failed = if called.failure.is_none() { failed_ids(&called.response) } else { HashSet::new() };
-        messages
-            .iter()
-            .map(|message| {
-                let is_failed = failed.contains(&message_id(message));
-                let failure = if is_failed { Some(named_as_failed()) } else { called.failure.clone() };
-                let (status, latency_ms) = (called.status, called.latency_ms);
-                let own = Called { status, latency_ms, failure, response: called.response.clone() };
-                self.conclude(gate, queue, message, own)
-            })
-            .collect()
+        settlements.extend(called_with.into_iter().map(|message| {
+            let is_failed = failed.contains(&message_id(message));
+            let failure = if is_failed { Some(named_as_failed()) } else { called.failure.clone() };
+            let (status, latency_ms) = (called.status, called.latency_ms);
+            let own = Called { status, latency_ms, failure, response: called.response.clone() };
+            self.conclude(gate, queue, message, own)
+        }));
+        settlements
     }
 
-    async fn call_function(&self, destination: &Destination, messages: &[Message]) -> Called {
+    async fn call_function(
+        &self,
+        destination: &Destination,
+        messages: &[&Message],
+        timeout: Duration,
+    ) -> Called {
         let endpoint = match &destination.address {
             Ok(endpoint) => endpoint,
             Err(error) => return refused(classify_transport(Transport::AddressRefused, &error.to_string())),
         };
-        let batch = Batch { messages: messages.iter().map(item).collect() };
+        let batch = Batch { messages: messages.iter().map(|message| item(message)).collect() };
         let body = match serde_json::to_vec(&batch) {
             Ok(body) => bytes::Bytes::from(body),
             Err(error) => return refused(classify_transport(Transport::Protocol, &error.to_string())),
         };
         // The batch is new each time it is tried, so its id is that of its first message at this receive.
-        let first = &messages[0];
+        let first = messages[0];
         let webhook_id = format!("batch_{}_{}", first.id, first.receives);
         let attempt = webhook::Attempt {
             webhook_id: &webhook_id,
             timestamp_seconds: self.broker.clock().now().as_second(),
             body: &body,
             content_type: None,
-            keys: &destination.keys,
+            keys: destination.keys(),
             idempotency_key: &webhook_id,
             event_type: "batch",
             traceparent: None,
@@ -111,9 +147,12 @@ impl Shared {
         };
         let mut headers = webhook::headers(&attempt);
         add_own_headers(&mut headers, destination);
-        let timeout = Duration::from_millis(destination.declared.settings.timeout_ms.into());
         let request = Request { endpoint, body, headers, timeout };
-        called(self.function_client.post(request).await, self.now_ms())
+        let mut called = called(self.function_client.post(request).await, self.now_ms());
+        if called.failure.is_none() && called.response.len() >= ANSWER_BYTES_MAX {
+            called.failure = Some(too_long());
+        }
+        called
     }
 }
 
@@ -146,6 +185,16 @@ fn failed_ids(response: &[u8]) -> HashSet<String> {
     let verdict: Verdict = serde_json::from_slice(response).unwrap_or_default();
     let items = verdict.batch_item_failures.into_iter().map(|one| one.item_identifier);
     verdict.failed.into_iter().chain(items).collect()
+}
+
+/// The ids that failed may be in what was not read, so none of the messages can be taken for done.
+fn too_long() -> Failure {
+    Failure {
+        category: Category::Processing,
+        code: "answer-too-long".into(),
+        message: format!("the function's answer has more than {ANSWER_BYTES_MAX} bytes"),
+        retry_after_ms: None,
+    }
 }
 
 fn named_as_failed() -> Failure {

@@ -16,7 +16,8 @@ pub(crate) struct Destination {
     pub(crate) declared: Arc<Declared>,
     /// None when the stored address is not one that may be called; the error says why.
     pub(crate) address: Result<Endpoint, posthaste_base::Error>,
-    pub(crate) keys: Vec<SigningKey>,
+    /// None when the secrets cannot be opened: then nothing is sent, for it would not be signed.
+    keys: Option<Vec<SigningKey>>,
 }
 
 pub(crate) struct Gate {
@@ -34,19 +35,22 @@ pub(crate) struct Gates {
 
 impl Gates {
     /// The gate of an endpoint, brought up to date with the catalog.
-    pub(crate) fn of(&self, declared: &Arc<Declared>, now_ms: i64) -> Arc<Gate> {
-        let gate = lock(&self.known).entry(declared.id).or_insert_with(|| Arc::new(Gate::new(declared))).clone();
-        gate.update(declared, now_ms);
+    pub(crate) fn of(&self, broker: &Broker, declared: &Arc<Declared>, now_ms: i64) -> Arc<Gate> {
+        let gate = lock(&self.known)
+            .entry(declared.id)
+            .or_insert_with(|| Arc::new(Gate::new(broker, declared)))
+            .clone();
+        gate.update(broker, declared, now_ms);
         gate
     }
 }
 
 impl Gate {
-    fn new(declared: &Arc<Declared>) -> Self {
+    fn new(broker: &Broker, declared: &Arc<Declared>) -> Self {
         Self {
             id: declared.id,
             metrics: EndpointMetrics::new(&declared.name),
-            destination: Mutex::new(Arc::new(Destination::new(declared))),
+            destination: Mutex::new(Arc::new(Destination::new(broker, declared))),
             guard: Mutex::new(Guard::new(declared.settings.guard)),
         }
     }
@@ -56,13 +60,17 @@ impl Gate {
     }
 
     /// Takes in a new declaration, and what other nodes said of the breaker.
-    fn update(&self, declared: &Arc<Declared>, now_ms: i64) {
+    fn update(&self, broker: &Broker, declared: &Arc<Declared>, now_ms: i64) {
         let mut destination = lock(&self.destination);
         if Arc::ptr_eq(&destination.declared, declared) {
             return;
         }
-        *destination = Arc::new(Destination::new(declared));
+        *destination = Arc::new(Destination::new(broker, declared));
         drop(destination);
+        self.adopt(declared, now_ms);
+    }
+
+    fn adopt(&self, declared: &Declared, now_ms: i64) {
         let shared =
             declared.breaker.as_ref().and_then(|state| serde_json::from_value::<Shared>(state.clone()).ok());
         let mut guard = lock(&self.guard);
@@ -100,7 +108,9 @@ impl Gate {
             Transition::Opened { until_ms, .. } => {
                 tracing::warn!(endpoint.name = name, until_ms, "the breaker of endpoint `{name}` opened");
             }
-            Transition::Closed => tracing::info!(endpoint.name = name, "the breaker of endpoint `{name}` closed"),
+            Transition::Closed => {
+                tracing::info!(endpoint.name = name, "the breaker of endpoint `{name}` closed")
+            }
         }
         // Not waited for: other nodes find out by themselves, if they are not told.
         tokio::spawn(async move {
@@ -122,12 +132,22 @@ impl Gate {
 }
 
 impl Destination {
-    fn new(declared: &Arc<Declared>) -> Self {
-        Self {
-            address: Endpoint::parse(&declared.url),
-            keys: declared.secrets.iter().filter_map(|secret| SigningKey::parse(secret).ok()).collect(),
-            declared: declared.clone(),
+    fn new(broker: &Broker, declared: &Arc<Declared>) -> Self {
+        let opened = broker.open_secrets(&declared.name, &declared.secrets);
+        let keys = opened.and_then(|secrets| secrets.iter().map(SigningKey::parse).collect());
+        if let Err(error) = &keys {
+            tracing::error!(endpoint.name = declared.name, %error, "nothing is sent to `{}`", declared.name);
         }
+        Self { address: Endpoint::parse(&declared.url), keys: keys.ok(), declared: declared.clone() }
+    }
+
+    /// Whether its messages wait instead of being tried.
+    pub(crate) fn is_held(&self) -> bool {
+        self.declared.paused || self.keys.is_none()
+    }
+
+    pub(crate) fn keys(&self) -> &[SigningKey] {
+        self.keys.as_deref().unwrap_or_default()
     }
 }
 

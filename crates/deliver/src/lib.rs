@@ -12,6 +12,7 @@ mod connect;
 pub mod endpoint;
 mod function;
 mod gate;
+mod places;
 mod resolve;
 pub mod sign;
 pub mod webhook;

@@ -1,28 +1,31 @@
 //! The worker: takes messages from the priority queues and delivers each to its subscription's endpoint.
 //!
-//! Every queue has attempts of its own (reserved), and may use free ones that all share; a queue's attempts never
-//! wait for another queue's. Not for: pull queues, which their consumers empty.
+//! A message whose endpoint is not known dies, but only when the catalog was read again for it. Not for: how many
+//! attempts may run (see `places`), or pull queues, which their consumers empty.
 
-use std::collections::HashMap;
-use std::sync::Arc;
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use posthaste_base::{Category, QueueId, Result};
-use posthaste_broker::{Broker, Catalog, Destination, EndpointKind, Message, Queue, Settlement};
+use posthaste_base::{Category, Code, QueueId, Result, SubscriptionId};
+use posthaste_broker::{Broker, Catalog, Destination, Endpoint, EndpointKind, Message, Queue, Settlement};
 use posthaste_engine::failure::Failure;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::attempt::{Shared, priority_queues};
 use crate::function::ANSWER_BYTES_MAX;
 use crate::gate::{Gate, Gates};
+use crate::places::Places;
 use crate::{Client, ClientOptions};
 
 /// How long one receive waits for messages; nothing depends on it.
 const RECEIVE_WAIT: Duration = Duration::from_secs(20);
 /// The pause after a receive that failed.
 const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(500);
+/// How long messages stay away whose endpoint could not be looked up.
+const UNKNOWN_MS: i64 = 1_000;
 /// Messages of one receive.
 const RECEIVE_MAX: usize = 500;
 
@@ -47,13 +50,18 @@ pub struct Worker;
 impl Worker {
     /// Starts the worker of this node. After `shutdown` it takes no more, and ends when what it had is settled or
     /// given back.
-    pub fn start(broker: Broker, options: WorkerOptions, shutdown: CancellationToken) -> Result<JoinHandle<()>> {
+    pub fn start(
+        broker: Broker,
+        options: WorkerOptions,
+        shutdown: CancellationToken,
+    ) -> Result<JoinHandle<()>> {
         let client = Client::new(options.client)?;
         let shared = Shared { function_client: client.keeping(ANSWER_BYTES_MAX), client, broker };
         let crew = Arc::new(Crew {
             places: Places::new(&shared.broker.catalog(), options.attempts_max),
             shared,
             gates: Gates::default(),
+            gone: Mutex::default(),
             drain: options.drain,
             cut: CancellationToken::new(),
         });
@@ -65,15 +73,11 @@ struct Crew {
     shared: Shared,
     gates: Gates,
     places: Places,
+    /// Subscriptions that were not there when the catalog was read for their sake; ids are not used again.
+    gone: Mutex<HashSet<SubscriptionId>>,
     drain: Duration,
     /// Cancelled when attempts must be given up.
     cut: CancellationToken,
-}
-
-/// Attempts that may run: reserved ones of each queue, and those that all share.
-struct Places {
-    reserved: HashMap<String, Arc<Semaphore>>,
-    shared: Arc<Semaphore>,
 }
 
 /// A message with where it goes.
@@ -81,6 +85,8 @@ enum Load {
     Webhook(Arc<Gate>, Message),
     Function(Arc<Gate>, Vec<Message>),
     Nowhere(Message),
+    /// The catalog could not be asked.
+    Unknown(Message),
 }
 
 impl Crew {
@@ -104,6 +110,7 @@ impl Crew {
     /// Takes messages of one queue as long as there are places for them, and waits for the last at the end.
     async fn dispatch(self: Arc<Self>, name: &'static str, shutdown: CancellationToken) {
         let mut attempts = JoinSet::new();
+        let mut may_have_more = false;
         while !shutdown.is_cancelled() {
             while attempts.try_join_next().is_some() {}
             let catalog = self.shared.broker.catalog();
@@ -114,43 +121,60 @@ impl Crew {
                 continue;
             }
             let wanted = (limit - attempts.len()).min(RECEIVE_MAX);
-            let places = tokio::select! {
-                places = self.places.take(name, wanted) => places,
-                () = shutdown.cancelled() => break,
-            };
+            let taken = shutdown.run_until_cancelled(self.places.take(name, wanted, may_have_more)).await;
+            let Some(places) = taken else { break };
+            let wait = if may_have_more { Duration::ZERO } else { RECEIVE_WAIT };
             let visibility = queue.settings.visibility_seconds;
-            let receive = self.shared.broker.receive_from(queue.id, places.len(), visibility, RECEIVE_WAIT);
-            // Not cut off in the middle: what was claimed is ours, and is given back below.
-            let received = tokio::select! {
-                received = receive => received,
-                () = shutdown.cancelled() => break,
-            };
+            let received =
+                self.shared.broker.receive_from(queue.id, places.len(), visibility, wait, &shutdown).await;
             match received {
-                Ok(messages) => self.clone().start_attempts(&mut attempts, &queue, messages, places),
+                Ok(messages) => {
+                    may_have_more = messages.len() >= places.len();
+                    let known = self.know_all(catalog, &messages).await;
+                    self.clone().start_attempts(&mut attempts, &queue, known.as_deref(), messages, places);
+                }
                 Err(error) => {
                     tracing::debug!(%error, queue.name = name, "receiving failed; tried again soon");
-                    tokio::select! {
-                        () = tokio::time::sleep(PAUSE_AFTER_ERROR) => {}
-                        () = shutdown.cancelled() => {}
-                    }
+                    shutdown.run_until_cancelled(tokio::time::sleep(PAUSE_AFTER_ERROR)).await;
                 }
             }
         }
         while attempts.join_next().await.is_some() {}
     }
 
+    /// A catalog that knows the subscriptions of all messages, or knows that they are gone. None when it could not
+    /// be read: another node may have made a subscription a moment ago, and its messages must not die for that.
+    async fn know_all(&self, catalog: Arc<Catalog>, messages: &[Message]) -> Option<Arc<Catalog>> {
+        let is_missing = |catalog: &Catalog, id: &SubscriptionId| {
+            endpoint_of(catalog, Some(*id)).is_none() && !self.gone().contains(id)
+        };
+        let ids: HashSet<_> = messages.iter().filter_map(|message| message.subscription).collect();
+        if !ids.iter().any(|id| is_missing(&catalog, id)) {
+            return Some(catalog);
+        }
+        self.shared.broker.refresh_catalog().await.ok()?;
+        let catalog = self.shared.broker.catalog();
+        let missing: Vec<_> = ids.into_iter().filter(|id| is_missing(&catalog, id)).collect();
+        self.gone().extend(missing);
+        Some(catalog)
+    }
+
+    fn gone(&self) -> std::sync::MutexGuard<'_, HashSet<SubscriptionId>> {
+        self.gone.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn start_attempts(
         self: Arc<Self>,
         attempts: &mut JoinSet<()>,
         queue: &Arc<Queue>,
+        catalog: Option<&Catalog>,
         messages: Vec<Message>,
         mut places: Vec<OwnedSemaphorePermit>,
     ) {
-        let catalog = self.shared.broker.catalog();
-        for load in self.sort(&catalog, messages) {
+        for load in self.sort(catalog, messages) {
             let n = match &load {
                 Load::Function(_, messages) => messages.len(),
-                Load::Webhook(..) | Load::Nowhere(_) => 1,
+                Load::Webhook(..) | Load::Nowhere(_) | Load::Unknown(_) => 1,
             };
             let places: Vec<_> = places.drain(..n.min(places.len())).collect();
             let (crew, queue) = (self.clone(), queue.clone());
@@ -162,23 +186,17 @@ impl Crew {
     }
 
     /// Finds each message's endpoint; those of one function go together.
-    fn sort(&self, catalog: &Catalog, messages: Vec<Message>) -> Vec<Load> {
+    fn sort(&self, catalog: Option<&Catalog>, messages: Vec<Message>) -> Vec<Load> {
+        let Some(catalog) = catalog else { return messages.into_iter().map(Load::Unknown).collect() };
         let now_ms = self.shared.now_ms();
         let mut loads = Vec::with_capacity(messages.len());
         let mut batches: HashMap<i32, (Arc<Gate>, usize, Vec<Message>)> = HashMap::new();
         for message in messages {
-            let endpoint = message
-                .subscription
-                .and_then(|id| catalog.subscriptions_by_id.get(&id))
-                .and_then(|subscription| match subscription.destination {
-                    Destination::Endpoint(id) => catalog.endpoints.get(&id),
-                    Destination::Queue(_) => None,
-                });
-            let Some(endpoint) = endpoint else {
+            let Some(endpoint) = endpoint_of(catalog, message.subscription) else {
                 loads.push(Load::Nowhere(message));
                 continue;
             };
-            let gate = self.gates.of(endpoint, now_ms);
+            let gate = self.gates.of(&self.shared.broker, endpoint, now_ms);
             match endpoint.kind {
                 EndpointKind::Webhook => loads.push(Load::Webhook(gate, message)),
                 EndpointKind::Function => {
@@ -200,7 +218,9 @@ impl Crew {
     /// Delivers a load and settles it. When attempts are cut off, gives back what is not done.
     async fn carry(&self, queue: &Queue, load: Load) {
         let receipts: Vec<_> = match &load {
-            Load::Webhook(_, message) | Load::Nowhere(message) => vec![message.receipt],
+            Load::Webhook(_, message) | Load::Nowhere(message) | Load::Unknown(message) => {
+                vec![message.receipt]
+            }
             Load::Function(_, messages) => messages.iter().map(|message| message.receipt).collect(),
         };
         let deliver = async {
@@ -208,6 +228,7 @@ impl Crew {
                 Load::Webhook(gate, message) => vec![self.shared.deliver(gate, queue, message).await],
                 Load::Function(gate, messages) => self.shared.deliver_batch(gate, queue, messages).await,
                 Load::Nowhere(message) => vec![Settlement::dead(message.receipt, &nowhere())],
+                Load::Unknown(message) => vec![Settlement::deferred(message.receipt, UNKNOWN_MS)],
             }
         };
         let settlements = tokio::select! {
@@ -219,69 +240,42 @@ impl Crew {
     }
 
     /// Settles, again while the database is away: the lease runs out in the end, and then the message comes again.
-    async fn settle(&self, queue: QueueId, settlements: Vec<Settlement>) {
+    async fn settle(&self, queue: QueueId, mut settlements: Vec<Settlement>) {
         for pause_ms in [0, 100, 500, 2_000, 5_000] {
             tokio::time::sleep(Duration::from_millis(pause_ms)).await;
-            match self.shared.broker.conclude(settlements.clone()).await {
-                Ok(results) => {
-                    let unsettled = results.iter().filter_map(|result| result.as_ref().err()).next();
-                    match unsettled {
-                        None => return,
-                        Some(error) if error.code() == posthaste_base::Code::LeaseLost => {
-                            tracing::info!(queue.id = queue.0, %error, "a message was settled too late and comes again");
-                            return;
-                        }
-                        Some(error) => tracing::debug!(%error, "settling failed; tried again"),
+            let results = match self.shared.broker.conclude(settlements.clone()).await {
+                Ok(results) => results,
+                Err(error) => settlements.iter().map(|_| Err(error.clone())).collect(),
+            };
+            let mut unsettled = Vec::new();
+            for (settlement, result) in settlements.into_iter().zip(results) {
+                match result {
+                    Ok(()) => {}
+                    Err(error) if error.code() == Code::LeaseLost => {
+                        tracing::info!(queue.id = queue.0, %error, "a message was settled too late");
+                    }
+                    Err(error) => {
+                        tracing::debug!(%error, "settling failed; tried again");
+                        unsettled.push(settlement.again());
                     }
                 }
-                Err(error) => tracing::debug!(%error, "settling failed; tried again"),
             }
+            if unsettled.is_empty() {
+                return;
+            }
+            settlements = unsettled;
         }
-        tracing::warn!(queue.id = queue.0, "messages could not be settled; they come again when their lease runs out");
+        tracing::warn!(
+            queue.id = queue.0,
+            "messages could not be settled; they come again when their lease runs out"
+        );
     }
 }
 
-impl Places {
-    fn new(catalog: &Catalog, attempts_max: u32) -> Self {
-        let mut left = attempts_max as usize;
-        let mut reserved = HashMap::new();
-        for name in priority_queues() {
-            let wanted = catalog.queue(name).map_or(0, |queue| queue.settings.reserved as usize);
-            let own = wanted.min(left);
-            left -= own;
-            reserved.insert(name.to_owned(), Arc::new(Semaphore::new(own)));
-        }
-        // At least one is shared, or a queue without reserved ones would never move.
-        Self { reserved, shared: Arc::new(Semaphore::new(left.max(1))) }
-    }
-
-    /// Takes at least one place and up to `wanted`: the queue's own first, then shared ones.
-    async fn take(&self, queue: &str, wanted: usize) -> Vec<OwnedSemaphorePermit> {
-        let own = self.reserved.get(queue);
-        let mut places = Vec::with_capacity(wanted);
-        let mut take_free = |from: &Arc<Semaphore>| {
-            while places.len() < wanted
-                && let Ok(place) = from.clone().try_acquire_owned()
-            {
-                places.push(place);
-            }
-        };
-        if let Some(own) = own {
-            take_free(own);
-        }
-        take_free(&self.shared);
-        if places.is_empty() {
-            let shared = self.shared.clone().acquire_owned();
-            let place = match own {
-                Some(own) => tokio::select! {
-                    place = own.clone().acquire_owned() => place,
-                    place = shared => place,
-                },
-                None => shared.await,
-            };
-            places.extend(place.ok());
-        }
-        places
+fn endpoint_of(catalog: &Catalog, subscription: Option<SubscriptionId>) -> Option<&Arc<Endpoint>> {
+    match catalog.subscriptions_by_id.get(&subscription?)?.destination {
+        Destination::Endpoint(id) => catalog.endpoints.get(&id),
+        Destination::Queue(_) => None,
     }
 }
 

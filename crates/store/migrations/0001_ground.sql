@@ -52,7 +52,7 @@ create table posthaste.endpoint (
     name text not null unique,
     kind text not null check (kind in ('webhook', 'function')),
     url text not null,
-    -- [{"secret": "whsec_...", "until": null | time}], the newest first; more than one while a rotation overlaps.
+    -- [{"secret": "sealed:1:...", "until": null | time}], the newest first; more than one while a rotation overlaps.
     secrets jsonb not null default '[]',
     settings jsonb not null default '{}',
     paused boolean not null default false,
@@ -138,6 +138,8 @@ create table posthaste.event (
     -- Set for events whose end must be known (of a schedule, or watched by a subscriber of domain events).
     finished_at timestamptz,
     failed boolean not null default false,
+    -- From SQL, so no node has seen it yet: the one that takes it up when it is due checks it.
+    unchecked boolean not null default false,
     schedule_id bigint references posthaste.schedule (id) on delete set null,
     correlation_id text,
     attributes text,
@@ -480,6 +482,12 @@ create table posthaste.leader (
     expires_at timestamptz not null
 );
 
+-- Which key the secrets of endpoints are sealed with; the key itself is never here.
+create table posthaste.seal (
+    singleton boolean primary key default true check (singleton),
+    fingerprint text not null
+);
+
 -- What goes wrong on purpose, in tests and gamedays.
 create table posthaste.failure_mode (
     singleton boolean primary key default true check (singleton),
@@ -524,8 +532,22 @@ as $$
     )::uuid
 $$;
 
+-- A payload as JSON; null when it is something else.
+create function posthaste.as_jsonb(payload bytea) returns jsonb
+language plpgsql stable
+as $$
+begin
+    return convert_from(payload, 'UTF8')::jsonb;
+exception when data_exception then
+    return null;
+end
+$$;
+
 -- Publishes an event when this transaction commits, and not if it rolls back. Answers with the event's id; the same
--- key with the same payload answers with the id of the first, with another payload it raises an error.
+-- key with the same type and payload answers with the id of the first, with others it raises an error.
+--
+-- What a node would refuse at once raises here. The schema of the type is looked at when the event is due: one that
+-- does not satisfy it becomes a dead letter.
 create function posthaste.publish(
     type text,
     payload jsonb,
@@ -546,24 +568,31 @@ declare
     rank smallint;
     known record;
 begin
-    if type is null or type = '' or length(type) > 120 then
-        raise exception 'posthaste.publish: `type` must have 1 to 120 characters' using errcode = '22023';
+    if type is null or type !~ '^[A-Za-z0-9._-]{1,120}$' then
+        raise exception 'posthaste.publish: `type` must have 1 to 120 letters, digits, dots, hyphens and underscores'
+            using errcode = '22023';
     end if;
     if payload is null then
         raise exception 'posthaste.publish: `payload` must not be null' using errcode = '22004';
     end if;
-    if octet_length(body) > 262144 then
-        raise exception 'posthaste.publish: `payload` has % bytes, at most 262144 are allowed', octet_length(body)
+    if attributes is not null and jsonb_typeof(attributes) <> 'object' then
+        raise exception 'posthaste.publish: `attributes` must be a JSON object' using errcode = '22023';
+    end if;
+    if octet_length(body) + octet_length(coalesce(attributes::text, '')) > 262144 then
+        raise exception 'posthaste.publish: `payload` and `attributes` have % bytes, at most 262144 are allowed',
+            octet_length(body) + octet_length(coalesce(attributes::text, '')) using errcode = '22023';
+    end if;
+    -- Both are written to logs and headers.
+    if octet_length(event_key) not between 1 and 255 or event_key ~ '[[:cntrl:]]' then
+        raise exception 'posthaste.publish: `key` must have 1 to 255 bytes without control characters'
             using errcode = '22023';
     end if;
-    if length(event_key) > 255 or event_key = '' then
-        raise exception 'posthaste.publish: `key` must have 1 to 255 characters' using errcode = '22023';
+    if octet_length(subject) not between 1 and 255 or subject ~ '[[:cntrl:]]' then
+        raise exception 'posthaste.publish: `subject` must have 1 to 255 bytes without control characters'
+            using errcode = '22023';
     end if;
     if due > posthaste.now() + interval '3653 days' then
         raise exception 'posthaste.publish: `due_at` is more than ten years ahead' using errcode = '22023';
-    end if;
-    if attributes is not null and jsonb_typeof(attributes) <> 'object' then
-        raise exception 'posthaste.publish: `attributes` must be a JSON object' using errcode = '22023';
     end if;
     rank := case upper(priority)
         when 'CRITICAL' then 0 when 'HIGH' then 1 when 'NORMAL' then 2 when 'LOW' then 3
@@ -579,19 +608,26 @@ begin
         rank := case upper(type) when 'BIRTHDAY' then 0 when 'ANNIVERSARY' then 1 when 'REMINDER' then 2 else 3 end;
     end if;
     insert into posthaste.event
-        (id, key, payload_hash, type, subject, priority, due_at, expires_at, attributes, payload)
+        (id, key, payload_hash, type, subject, priority, due_at, expires_at, unchecked, attributes, payload)
     values (
-        event_id, event_key, body_hash, type, subject, rank, due, due + interval '28 days', attributes::text, body
+        event_id, event_key, body_hash, type, subject, rank, due, due + interval '28 days', true, attributes::text,
+        body
     )
     on conflict on constraint event_key_is_unique do nothing;
     if not found then
-        select e.id, e.payload_hash, e.payload into known from posthaste.event e where e.key = event_key;
-        if known.id is null or known.payload_hash = body_hash
-            or (convert_from(known.payload, 'UTF8'))::jsonb = publish.payload
-        then
+        select e.id, e.type, e.payload_hash, e.payload into known from posthaste.event e where e.key = event_key;
+        if known.id is null then
+            -- It was removed in this moment, or this transaction's snapshot is older than it.
+            raise exception 'posthaste.publish: the idempotency key % is in use; try again', event_key
+                using errcode = '40001';
+        end if;
+        -- What came over HTTP has a hash of another make, and may not be JSON at all.
+        if known.type = publish.type and (
+            known.payload_hash = body_hash or posthaste.as_jsonb(known.payload) = publish.payload
+        ) then
             return known.id;
         end if;
-        raise exception 'posthaste.publish: the idempotency key % was used with another payload', event_key
+        raise exception 'posthaste.publish: the idempotency key % was used with another type or payload', event_key
             using errcode = '23505';
     end if;
     insert into posthaste.waiting (priority, due_at, event_id) values (rank, due, event_id);

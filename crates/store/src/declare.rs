@@ -290,6 +290,12 @@ pub async fn set_endpoint_secrets(session: &Session, id: i32, secrets: &Value) -
     Ok(())
 }
 
+/// Makes `fingerprint` the one of the installation unless it has one; answers with the one it has.
+pub async fn claim_seal(session: &Session, fingerprint: &str) -> Result<String> {
+    let statement = session.prepare_cached(sql!("endpoint/claim_seal")).await?;
+    Ok(session.query_one(&statement, &[&fingerprint]).await?.try_get(0)?)
+}
+
 /// Until when the secrets before the new one stay good; None when there is no such endpoint.
 pub async fn rotate_endpoint_secret(
     session: &Session,

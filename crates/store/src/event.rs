@@ -22,6 +22,8 @@ pub struct EventRow {
     pub attributes: Option<String>,
     pub payload: Bytes,
     pub fanout: i16,
+    /// It came from SQL, and no node has looked at it yet; what is inserted here has been checked.
+    pub is_unchecked: bool,
 }
 
 /// An event whose key was new.
@@ -135,13 +137,42 @@ fn event_row(row: &Row) -> Result<EventRow> {
         attributes: row.try_get(9)?,
         payload: Bytes::copy_from_slice(row.try_get::<_, &[u8]>(10)?),
         fanout: 0,
+        is_unchecked: row.try_get(11)?,
     })
 }
 
-pub async fn mark_published(session: &Session, ids: &[Uuid], fanouts: &[i16]) -> Result<()> {
+/// Remembers that events have become messages; their keys are kept for `keep_seconds` from now at least.
+pub async fn mark_published(
+    session: &Session,
+    ids: &[Uuid],
+    fanouts: &[i16],
+    keep_seconds: f64,
+) -> Result<()> {
     let statement = session.prepare_cached(sql!("event/mark_published")).await?;
-    session.execute(&statement, &[&ids, &fanouts]).await?;
+    session.execute(&statement, &[&ids, &fanouts, &keep_seconds]).await?;
     Ok(())
+}
+
+/// An event that is not valid, and why.
+#[derive(Clone, Debug)]
+pub struct Refused {
+    pub id: Uuid,
+    pub queue_id: i32,
+    pub code: &'static str,
+    pub error: String,
+    pub tracked: bool,
+}
+
+/// Puts events that are not valid into the dead letter queue; answers with the message that stands for each.
+pub async fn refuse(session: &Session, refused: &[Refused]) -> Result<Vec<(Uuid, i64)>> {
+    let statement = session.prepare_cached(sql!("event/refuse")).await?;
+    let ids: Vec<Uuid> = refused.iter().map(|one| one.id).collect();
+    let queues: Vec<i32> = refused.iter().map(|one| one.queue_id).collect();
+    let codes: Vec<&str> = refused.iter().map(|one| one.code).collect();
+    let errors: Vec<&str> = refused.iter().map(|one| one.error.as_str()).collect();
+    let tracked: Vec<bool> = refused.iter().map(|one| one.tracked).collect();
+    let rows = session.query(&statement, &[&ids, &queues, &codes, &errors, &tracked]).await?;
+    rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
 }
 
 /// When the next waiting event is due, and the database's clock.

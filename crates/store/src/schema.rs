@@ -44,9 +44,13 @@ pub fn fingerprint() -> String {
 
 /// The text of all migrations, for people who look before they let anything change, or who apply it themselves.
 pub fn script() -> String {
-    let mut script = format!("{};\n\n{};\n", sql!("schema/create").trim(), sql!("schema/create_version").trim());
+    let mut script =
+        format!("{};\n\n{};\n", sql!("schema/create").trim(), sql!("schema/create_version").trim());
     for migration in MIGRATIONS {
-        script.push_str(&format!("\n-- migration {:04}_{}\n\n{}", migration.version, migration.name, migration.text));
+        script.push_str(&format!(
+            "\n-- migration {:04}_{}\n\n{}",
+            migration.version, migration.name, migration.text
+        ));
     }
     script
 }

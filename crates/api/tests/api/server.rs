@@ -5,9 +5,8 @@ use std::sync::Arc;
 
 use posthaste_api::{Api, BrokerKeys, router};
 use posthaste_base::Clock;
-use posthaste_broker::{Broker, BrokerOptions, Declaration};
+use posthaste_broker::{Broker, BrokerOptions, Declaration, SealKey};
 use posthaste_observe::{HttpMetrics, install};
-use posthaste_store::SESSION_SETTINGS;
 use posthaste_testkit::db::TestDb;
 use posthaste_web::{Access, Cors, Gate, ServerSettings, serve};
 use serde_json::Value;
@@ -37,20 +36,11 @@ impl Server {
 
     pub(crate) async fn with(setup: Setup) -> Self {
         let handle = install().expect("metrics");
-        let fingerprint = posthaste_store::schema::fingerprint();
-        let db = TestDb::with_template("broker", &fingerprint, async |pool| {
-            posthaste_store::schema::upgrade(&pool).await.map(|_| ())
-        })
-        .await;
-        let session = db.pool.get().await.expect("a session");
-        for (setting, value) in SESSION_SETTINGS {
-            let name = db.target.database();
-            let statement = format!("alter database {name} set {setting} = {value}");
-            session.batch_execute(&statement).await.expect("a setting");
-        }
-        drop(session);
+        let db = TestDb::posthaste().await;
         let pool = db.pool_with(posthaste_store::PoolOptions::of_size(10));
-        let broker = Broker::open(pool, setup.options, Clock::system()).await.expect("a broker");
+        let seal_key = SealKey::parse(&SealKey::generate().expect("a key")).ok();
+        let options = BrokerOptions { seal_key, ..setup.options };
+        let broker = Broker::open(pool, options, Clock::system()).await.expect("a broker");
         let declares = Declaration::parse(setup.declares).unwrap_or_else(|errors| panic!("{errors:?}"));
         broker.apply(&declares).await.expect("the declarations");
 
@@ -63,6 +53,10 @@ impl Server {
         let metrics = HttpMetrics::new();
         let router = router(&api, gate, &Cors::None, metrics.clone());
         let stop = CancellationToken::new();
+        tokio::spawn({
+            let (broker, stop) = (broker.clone(), stop.clone());
+            async move { broker.run_keeper(stop).await }
+        });
         tokio::spawn(serve(listener, router, metrics, ServerSettings::default(), stop.clone()));
         Self { address, broker, db, stop }
     }

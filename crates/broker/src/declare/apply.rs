@@ -5,13 +5,15 @@
 use std::collections::HashMap;
 
 use posthaste_base::{Code, Error, Result};
-use posthaste_store::declare::{self as rows, EndpointWrite, SubscriptionWrite};
+use posthaste_store::declare::{self as rows, EndpointRow, EndpointWrite, SubscriptionWrite};
 use posthaste_store::{Isolation, Session, TransactionOptions};
 use serde_json::json;
 
 use super::diff::{diff, removable_queues};
-use super::refresh::{Stored, columns_of, read};
-use super::{Action, Change, Declaration, Diff, ENV_PREFIX, Kind, TypeDeclaration, check};
+use super::refresh::{Stored, columns_of, read, secrets_of};
+use super::{
+    Action, Change, Declaration, Diff, ENV_PREFIX, EndpointDeclaration, Kind, TypeDeclaration, check,
+};
 use crate::Broker;
 use crate::route::priority_of_name;
 use crate::transact::Abort;
@@ -25,7 +27,7 @@ impl Broker {
             read_only: true,
             ..TransactionOptions::default()
         };
-        self.transact_with(options, |tx| async move { Ok(compute(&tx, declaration).await?.1) }).await
+        self.transact_with(options, |tx| async move { Ok(self.compute(&tx, declaration).await?.1) }).await
     }
 
     /// Makes what is declared so, and says what that changed. Applies at the same time go one after the other.
@@ -34,8 +36,8 @@ impl Broker {
         let diff = self
             .transact(|tx| async move {
                 rows::lock(&tx).await?;
-                let (stored, mut diff) = compute(&tx, declaration).await?;
-                carry_out(&tx, &stored, declaration, &mut diff).await?;
+                let (stored, mut diff) = self.compute(&tx, declaration).await?;
+                carry_out(self, &tx, &stored, declaration, &mut diff).await?;
                 if !diff.is_empty() {
                     rows::notify_catalog(&tx).await?;
                 }
@@ -66,22 +68,39 @@ impl Broker {
         }
         Ok(())
     }
-}
 
-async fn compute(session: &Session, declaration: &Declaration) -> Result<(Stored, Diff), Abort> {
-    let stored = read(session).await?;
-    let mut full = Vec::new();
-    for (id, name) in removable_queues(&stored, declaration) {
-        if rows::queue_has_messages(session, id).await? {
-            full.push(name);
+    async fn compute(&self, session: &Session, declaration: &Declaration) -> Result<(Stored, Diff), Abort> {
+        let stored = read(session).await?;
+        let mut full = Vec::new();
+        for (id, name) in removable_queues(&stored, declaration) {
+            if rows::queue_has_messages(session, id).await? {
+                full.push(name);
+            }
         }
+        let resealed: Vec<_> = stored
+            .endpoints
+            .iter()
+            .filter(|row| {
+                declaration.endpoints.get(&row.name).is_some_and(|wanted| self.is_resealed(row, wanted))
+            })
+            .map(|row| row.name.clone())
+            .collect();
+        let diff = diff(&stored, declaration, &full, &resealed);
+        Ok((stored, diff))
     }
-    let diff = diff(&stored, declaration, &full);
-    Ok((stored, diff))
+
+    /// Whether secrets are declared that are not the stored ones. A declaration without any leaves them alone;
+    /// stored ones that cannot be opened are not the declared ones.
+    fn is_resealed(&self, row: &EndpointRow, wanted: &EndpointDeclaration) -> bool {
+        let sealed: Vec<_> = secrets_of(&row.secrets).into_iter().map(|(sealed, _)| sealed).collect();
+        let is_same = || self.open_secrets(&row.name, &sealed).is_ok_and(|secrets| secrets == wanted.secrets);
+        !wanted.secrets.is_empty() && !is_same()
+    }
 }
 
 /// Creates and changes from what is led to, to what leads; removes the other way round.
 async fn carry_out(
+    broker: &Broker,
     session: &Session,
     stored: &Stored,
     declaration: &Declaration,
@@ -94,8 +113,8 @@ async fn carry_out(
     for kind in [Kind::Type, Kind::Queue, Kind::Endpoint, Kind::Subscription] {
         for change in diff.changes.iter().filter(|change| change.kind == kind) {
             match change.action {
-                Action::Create => create(session, declaration, change, &mut ids).await?,
-                Action::Change { .. } => update(session, stored, declaration, change, &ids).await?,
+                Action::Create => create(broker, session, declaration, change, &mut ids).await?,
+                Action::Change { .. } => update(broker, session, stored, declaration, change, &ids).await?,
                 Action::Remove | Action::Keep { .. } => {}
             }
         }
@@ -116,6 +135,7 @@ struct Ids {
 }
 
 async fn create(
+    broker: &Broker,
     session: &Session,
     declaration: &Declaration,
     change: &Change,
@@ -143,9 +163,10 @@ async fn create(
                 declared: true,
             };
             let secrets = match declared.secrets.as_slice() {
-                [] => super::endpoint::secrets_column(&[check::generate_secret()?]),
-                secrets => super::endpoint::secrets_column(secrets),
+                [] => broker.seal(session, name, &[check::generate_secret()?]).await?,
+                secrets => broker.seal(session, name, secrets).await?,
             };
+            let secrets = super::endpoint::secrets_column(&secrets);
             let id = rows::insert_endpoint(session, name, &secrets, write).await?;
             id.map(|id| ids.endpoints.insert(name.to_string(), id)).is_some()
         }
@@ -165,6 +186,7 @@ async fn create(
 }
 
 async fn update(
+    broker: &Broker,
     session: &Session,
     stored: &Stored,
     declaration: &Declaration,
@@ -192,7 +214,8 @@ async fn update(
             rows::update_endpoint(session, row.id, row.paused, write).await?;
             let Action::Change { fields } = &change.action else { return Ok(()) };
             if fields.iter().any(|field| field.field == "secrets") {
-                let secrets = super::endpoint::secrets_column(&declared.secrets);
+                let secrets = broker.seal(session, name, &declared.secrets).await?;
+                let secrets = super::endpoint::secrets_column(&secrets);
                 rows::set_endpoint_secrets(session, row.id, &secrets).await?;
             }
         }

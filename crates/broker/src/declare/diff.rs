@@ -5,7 +5,6 @@
 
 use std::fmt;
 
-use posthaste_base::Secret;
 use posthaste_store::declare::{EndpointRow, TopicRow};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -72,8 +71,9 @@ pub(super) fn removable_queues(stored: &Stored, declaration: &Declaration) -> Ve
     gone.map(|row| (row.id, row.name.clone())).collect()
 }
 
-/// `full` are the names of queues that hold messages.
-pub(super) fn diff(stored: &Stored, declaration: &Declaration, full: &[String]) -> Diff {
+/// `full` are the names of queues that hold messages, `resealed` those of endpoints whose secrets are declared
+/// otherwise than they are stored.
+pub(super) fn diff(stored: &Stored, declaration: &Declaration, full: &[String], resealed: &[String]) -> Diff {
     let mut diff = Diff::default();
     let uses = uses_after(stored, declaration);
     let user = |kind: &str, name: &str| {
@@ -109,8 +109,8 @@ pub(super) fn diff(stored: &Stored, declaration: &Declaration, full: &[String]) 
         let row = stored.endpoints.iter().find(|row| row.name == *name);
         let old = row.map(|row| (endpoint_row_fields(row), row.declared));
         diff.declare(Kind::Endpoint, name, old, endpoint_fields(endpoint));
-        if let Some(change) = row.and_then(|row| secrets_change(row, &endpoint.secrets)) {
-            diff.add_field(Kind::Endpoint, name, change);
+        if let Some(row) = row.filter(|_| resealed.contains(name)) {
+            diff.add_field(Kind::Endpoint, name, secrets_change(row, endpoint));
         }
     }
     let gone = |row: &&EndpointRow| row.declared && !declaration.endpoints.contains_key(&row.name);
@@ -224,18 +224,14 @@ fn endpoint_fields(endpoint: &EndpointDeclaration) -> Value {
     fields
 }
 
-/// A declaration that names no secret leaves them alone. Secrets themselves are never part of a diff.
-fn secrets_change(row: &EndpointRow, wanted: &[Secret]) -> Option<FieldChange> {
-    let stored: Vec<_> = secrets_of(&row.secrets).into_iter().map(|(secret, _)| secret).collect();
-    if wanted.is_empty() || stored == wanted {
-        return None;
-    }
+/// Secrets themselves are never part of a diff.
+fn secrets_change(row: &EndpointRow, wanted: &EndpointDeclaration) -> FieldChange {
     let shown = |n: usize, what: &str| json!(format!("{n} {what}"));
-    Some(FieldChange {
+    FieldChange {
         field: "secrets".into(),
-        old: shown(stored.len(), "stored"),
-        new: shown(wanted.len(), "declared"),
-    })
+        old: shown(secrets_of(&row.secrets).len(), "stored"),
+        new: shown(wanted.secrets.len(), "declared"),
+    }
 }
 
 /// Fields that differ. A schema and a filter are one field each: what is in them belongs to the user.

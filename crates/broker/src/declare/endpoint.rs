@@ -13,7 +13,7 @@ use super::queue::first;
 use super::refresh::{endpoint_parts, secrets_of};
 use super::topic::{already, in_use};
 use crate::transact::Abort;
-use crate::{Broker, EndpointKind, EndpointSettings};
+use crate::{Broker, EndpointKind, EndpointSettings, SealedSecret};
 
 /// The longest time for which an old secret stays good beside a new one.
 const OVERLAP_SECONDS_MAX: u32 = 30 * 24 * 3600;
@@ -112,13 +112,14 @@ impl Broker {
             None => check::generate_secret()?,
         };
         let (name, settings) = (endpoint.name.as_str(), &json!(endpoint.settings));
-        let secrets = &secrets_column(std::slice::from_ref(&secret));
+        let new = std::slice::from_ref(&secret);
         let write =
             EndpointWrite { kind: endpoint.kind.as_str(), url: &endpoint.url, settings, declared: false };
         let row = self
             .transact(|tx| async move {
                 rows::lock(&tx).await?;
-                let id = rows::insert_endpoint(&tx, name, secrets, write).await?;
+                let secrets = secrets_column(&self.seal(&tx, name, new).await?);
+                let id = rows::insert_endpoint(&tx, name, &secrets, write).await?;
                 id.ok_or_else(|| already("endpoint", name))?;
                 rows::notify_catalog(&tx).await?;
                 Ok::<_, Abort>(rows::get_endpoint(&tx, name).await?.ok_or_else(|| not_found(name))?)
@@ -171,12 +172,14 @@ impl Broker {
                 .expected(format!("a whole number from 0 to {OVERLAP_SECONDS_MAX}")));
         }
         let secret = check::generate_secret()?;
-        let text = secret.expose();
+        let new = std::slice::from_ref(&secret);
         let old_until = self
             .transact(|tx| async move {
                 rows::lock(&tx).await?;
                 let row = rows::get_endpoint(&tx, name).await?.ok_or_else(|| not_found(name))?;
-                let until = rows::rotate_endpoint_secret(&tx, row.id, text, overlap_seconds.into()).await?;
+                let sealed = self.seal(&tx, name, new).await?;
+                let overlap_seconds = overlap_seconds.into();
+                let until = rows::rotate_endpoint_secret(&tx, row.id, &sealed[0].0, overlap_seconds).await?;
                 rows::notify_catalog(&tx).await?;
                 Ok::<_, Abort>(until.ok_or_else(|| not_found(name))?)
             })
@@ -209,8 +212,8 @@ impl Broker {
 }
 
 /// The column for these secrets, all good for good.
-pub(super) fn secrets_column(secrets: &[Secret]) -> Value {
-    secrets.iter().map(|secret| json!({"secret": secret.expose(), "until": null})).collect()
+pub(super) fn secrets_column(secrets: &[SealedSecret]) -> Value {
+    secrets.iter().map(|secret| json!({"secret": secret.0, "until": null})).collect()
 }
 
 fn merged(row: &EndpointRow, changes: &Map<String, Value>) -> Result<Value> {

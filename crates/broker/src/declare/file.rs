@@ -15,7 +15,8 @@ use super::{
 };
 use crate::{EndpointKind, EndpointSettings, QueueSettings};
 
-const SECTIONS: [&str; 7] = ["server", "database", "delivery", "types", "queues", "endpoints", "subscriptions"];
+const SECTIONS: [&str; 7] =
+    ["server", "database", "delivery", "types", "queues", "endpoints", "subscriptions"];
 
 /// Reads one section of a file, such as `[server]`, with the same care: `template` shows every known key, with
 /// an object where a table is.

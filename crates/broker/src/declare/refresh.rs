@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use posthaste_base::{EndpointId, Priority, QueueId, Result, Secret, SubscriptionId};
+use posthaste_base::{EndpointId, Priority, QueueId, Result, SubscriptionId};
 use posthaste_engine::filter::Filter;
 use posthaste_engine::schema::Schema;
 use posthaste_store::declare::{
@@ -21,7 +21,7 @@ use crate::route::priority_of_name;
 use crate::transact::Abort;
 use crate::{
     Broker, Catalog, Destination, Endpoint, EndpointKind, EndpointSettings, Queue, QueueSettings,
-    Subscription, Topic,
+    SealedSecret, Subscription, Topic,
 };
 
 /// More than this of one kind is not read; it is said in the log.
@@ -189,12 +189,12 @@ pub(super) fn endpoint_parts(row: &EndpointRow) -> Option<(EndpointKind, Endpoin
 }
 
 /// The secrets of an endpoint's column, with until when they are good.
-pub(super) fn secrets_of(column: &Value) -> Vec<(Secret, Option<jiff::Timestamp>)> {
+pub(super) fn secrets_of(column: &Value) -> Vec<(SealedSecret, Option<jiff::Timestamp>)> {
     let entries = column.as_array().into_iter().flatten();
     entries
         .filter_map(|entry| {
             let until = entry.get("until").and_then(Value::as_str).and_then(|until| until.parse().ok());
-            Some((Secret::new(entry.get("secret")?.as_str()?), until))
+            Some((SealedSecret(entry.get("secret")?.as_str()?.to_owned()), until))
         })
         .collect()
 }

@@ -40,7 +40,9 @@ pub fn cloud_event(body: &Bytes) -> Result<EventIn> {
 /// Reads `application/cloudevents-batch+json`: events, of which each is good or bad by itself.
 pub fn cloud_event_batch(body: &Bytes) -> Result<Vec<Result<EventIn>>> {
     let Value::Array(events) = super::parse_json(body)? else {
-        return Err(Error::new(Code::InvalidEvent, "a batch of CloudEvents is a list").expected("a JSON array"));
+        return Err(
+            Error::new(Code::InvalidEvent, "a batch of CloudEvents is a list").expected("a JSON array")
+        );
     };
     check_batch_size(events.len())?;
     if let Some(place) = events.iter().position(|event| !event.is_object()) {
@@ -60,7 +62,8 @@ pub fn cloud_event_of_headers<'a>(
     let mut attributes = Map::new();
     for (name, value) in headers {
         let text = percent_decoded(value).ok_or_else(|| {
-            Error::new(Code::InvalidEvent, "the header is not UTF-8 in %-encoding").field(format!("ce-{name}"))
+            Error::new(Code::InvalidEvent, "the header is not UTF-8 in %-encoding")
+                .field(format!("ce-{name}"))
         })?;
         if attributes.insert(name.to_owned(), Value::String(text)).is_some() {
             return Err(Error::new(Code::InvalidEvent, "the header comes twice").field(format!("ce-{name}")));
@@ -91,7 +94,9 @@ fn of_value(value: Value, text: Option<Bytes>) -> Result<EventIn> {
             Payload::Binary(bytes.into())
         }
         // The data is a text of another kind, which JSON only carries.
-        (Some(Value::String(data)), None) if !is_json(content_type.as_deref()) => Payload::Binary(data.into()),
+        (Some(Value::String(data)), None) if !is_json(content_type.as_deref()) => {
+            Payload::Binary(data.into())
+        }
         (Some(value), None) => Payload::Json { text: text.unwrap_or(Bytes::from_static(b"null")), value },
         (None, None) => nothing(),
     };

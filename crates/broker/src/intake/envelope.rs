@@ -86,9 +86,7 @@ fn of_value(value: Value, text: Option<Bytes>) -> Result<EventIn> {
     }
     let json = fields.members.remove("payload");
     let payload = match (json, fields.text("payloadBase64")?) {
-        (Some(value), None) => {
-            Payload::Json { text: text.unwrap_or(Bytes::from_static(b"null")), value }
-        }
+        (Some(value), None) => Payload::Json { text: text.unwrap_or(Bytes::from_static(b"null")), value },
         (None, Some(encoded)) => Payload::Binary(decode(&encoded)?),
         _ => return Err(wrong_type("payload", "`payload`, or `payloadBase64` for what is not JSON")),
     };

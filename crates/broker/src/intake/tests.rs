@@ -35,7 +35,9 @@ fn an_envelope_keeps_the_text_of_its_payload() {
 
 #[test]
 fn an_object_is_an_envelope_only_with_type_and_payload() {
-    for body in [r#"{"orderId":"a","amount":1}"#, r#"{"type":"x","amount":1}"#, r#"{"payload":1}"#, "[1]", "7"] {
+    for body in
+        [r#"{"orderId":"a","amount":1}"#, r#"{"type":"x","amount":1}"#, r#"{"payload":1}"#, "[1]", "7"]
+    {
         let event = payload_or_envelope(bytes(body)).unwrap();
         assert_eq!((text_of(&event), event.event_type.as_deref()), (body, None));
     }
@@ -53,7 +55,11 @@ fn what_is_wrong_in_an_envelope_is_named() {
         (r#"{"type":"a","payload":1,"priority":"URGENT"}"#, Code::InvalidEvent, "`priority`: "),
         (r#"{"type":"a","payload":1,"attributes":[]}"#, Code::InvalidEvent, "`attributes`: "),
         (r#"{"type":"a","payload":1,"dueAt":"2026-02-30T00:00:00Z"}"#, Code::InvalidTime, "`dueAt`: "),
-        (r#"{"type":"a","payload":1,"dueAt":"2026-02-03T00:00 Europe/Berln"}"#, Code::UnknownZone, "`dueAt`: "),
+        (
+            r#"{"type":"a","payload":1,"dueAt":"2026-02-03T00:00 Europe/Berln"}"#,
+            Code::UnknownZone,
+            "`dueAt`: ",
+        ),
         (r#"{"type":"a","payloadBase64":"*"}"#, Code::InvalidEvent, "`payloadBase64`: "),
         (r#"{"type":"a","payload":{"a":1,"a":2}}"#, Code::MalformedBody, "`/payload/a`: the key comes twice"),
         (r#"{"type":"a","payload":"#, Code::MalformedBody, "EOF"),
@@ -109,7 +115,8 @@ fn the_three_forms_of_a_cloud_event_are_one() {
         ("posthastepriority", b"CRITICAL"),
     ];
     let headers = headers.into_iter().chain([("tenant", b"a".as_slice())]);
-    let binary = cloud_event_of_headers(headers, Some("application/json"), bytes(r#"{"amount": 1.0}"#)).unwrap();
+    let binary =
+        cloud_event_of_headers(headers, Some("application/json"), bytes(r#"{"amount": 1.0}"#)).unwrap();
     assert_eq!((&structured, &structured), (&batch, &binary));
 }
 
@@ -118,7 +125,10 @@ fn data_that_is_not_json_stays_as_it_is() {
     let event = |rest: &str| {
         cloud_event(&bytes(&format!(r#"{{"specversion":"1.0","id":"7","source":"s","type":"t"{rest}}}"#)))
     };
-    assert_eq!(event(r#","data_base64":"AAE=""#).unwrap().payload, Payload::Binary(Bytes::from_static(&[0, 1])));
+    assert_eq!(
+        event(r#","data_base64":"AAE=""#).unwrap().payload,
+        Payload::Binary(Bytes::from_static(&[0, 1]))
+    );
     let text = event(r#","datacontenttype":"text/plain","data":"hello""#).unwrap();
     assert_eq!(text.payload, Payload::Binary(Bytes::from_static(b"hello")));
     assert_eq!(text_of(&event("").unwrap()), "null");

@@ -12,6 +12,7 @@ use posthaste_store::queue as store;
 use posthaste_store::segment::Segment;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::{Message, Settlement};
 use crate::Broker;
@@ -28,6 +29,8 @@ struct Want {
     max: usize,
     visibility_seconds: u32,
     deadline: Instant,
+    /// Ends the wait before the deadline.
+    stop: CancellationToken,
     even_if_paused: bool,
     answer: oneshot::Sender<Result<Vec<Message>>>,
 }
@@ -35,15 +38,21 @@ struct Want {
 #[derive(Clone)]
 pub(crate) struct Claimer {
     wants: mpsc::Sender<Want>,
+    bell: Arc<Notify>,
 }
 
 impl Claimer {
     pub(crate) fn start(inner: Weak<Inner>, queue: QueueId, bell: Arc<Notify>) -> Self {
         let (wants, receiver) = mpsc::channel(WAITING_MAX);
-        let counter =
-            Counter { inner, queue, bell, waiting: VecDeque::new(), look_behind_at: Instant::now() };
+        let counter = Counter {
+            inner,
+            queue,
+            bell: bell.clone(),
+            waiting: VecDeque::new(),
+            look_behind_at: Instant::now(),
+        };
         tokio::spawn(counter.serve(receiver));
-        Self { wants }
+        Self { wants, bell }
     }
 
     pub(crate) async fn claim(
@@ -51,8 +60,9 @@ impl Claimer {
         max: usize,
         visibility_seconds: u32,
         wait: Duration,
+        stop: &CancellationToken,
     ) -> Result<Vec<Message>> {
-        self.ask(max, visibility_seconds, wait, false).await
+        self.ask(max, visibility_seconds, wait, stop, false).await
     }
 
     pub(crate) async fn claim_even_if_paused(
@@ -60,7 +70,7 @@ impl Claimer {
         max: usize,
         visibility_seconds: u32,
     ) -> Result<Vec<Message>> {
-        self.ask(max, visibility_seconds, Duration::ZERO, true).await
+        self.ask(max, visibility_seconds, Duration::ZERO, &CancellationToken::new(), true).await
     }
 
     async fn ask(
@@ -68,14 +78,24 @@ impl Claimer {
         max: usize,
         visibility_seconds: u32,
         wait: Duration,
+        stop: &CancellationToken,
         even_if_paused: bool,
     ) -> Result<Vec<Message>> {
         let stopped = || Error::new(Code::Unavailable, "the node is stopping");
-        let (answer, receiver) = oneshot::channel();
+        let (answer, mut receiver) = oneshot::channel();
         let deadline = Instant::now() + wait;
-        let want = Want { max, visibility_seconds, deadline, even_if_paused, answer };
+        let want = Want { max, visibility_seconds, deadline, stop: stop.clone(), even_if_paused, answer };
         self.wants.send(want).await.map_err(|_| stopped())?;
-        receiver.await.unwrap_or_else(|_| Err(stopped()))
+        let received = tokio::select! {
+            biased;
+            received = &mut receiver => received,
+            () = stop.cancelled() => {
+                // Answered soon, with what was claimed meanwhile if anything was.
+                self.bell.notify_one();
+                receiver.await
+            }
+        };
+        received.unwrap_or_else(|_| Err(stopped()))
     }
 }
 
@@ -125,6 +145,7 @@ impl Counter {
     /// Claims for those who wait, as much as one lease may hold; true when there was less than they wanted.
     async fn look(&mut self, broker: &Broker) -> bool {
         self.waiting.retain(|want| !want.answer.is_closed());
+        self.dismiss_stopped();
         let Some(first) = self.waiting.front() else { return true };
         let catalog = broker.catalog();
         let Some(queue) = catalog.queues.get(&self.queue) else {
@@ -142,7 +163,7 @@ impl Counter {
         match self.claim(broker, queue, wanted, visibility).await {
             Ok(messages) => {
                 let is_exhausted = messages.len() < wanted;
-                self.share_out(messages);
+                self.share_out(broker, messages);
                 is_exhausted
             }
             Err(error) => {
@@ -182,7 +203,13 @@ impl Counter {
         if claimed.is_empty() {
             return Ok(Vec::new());
         }
-        let (fresh, expired) = split_expired(segment, claimed, queue, broker.clock().now());
+        let mut now = broker.clock().now();
+        if claimed.iter().any(|one| one.sent_at < oldest_kept(queue, now)) {
+            // This node's clock may be wrong, so the database has the last word.
+            let session = broker.pool().get().await.map_err(Error::from)?;
+            now = posthaste_store::lead::database_now(&session).await?;
+        }
+        let (fresh, expired) = split_expired(segment, claimed, queue, now);
         if !expired.is_empty() {
             let failure = classify_unsettled(Unsettled::RetentionExpired);
             let settlements = expired.into_iter().map(|message| Settlement::dead(message.receipt, &failure));
@@ -191,7 +218,8 @@ impl Counter {
         Ok(fresh)
     }
 
-    fn share_out(&mut self, messages: Vec<Message>) {
+    fn share_out(&mut self, broker: &Broker, messages: Vec<Message>) {
+        let mut unwanted = Vec::new();
         let mut messages = messages.into_iter().peekable();
         while messages.peek().is_some() {
             let Some(want) = self.waiting.pop_front() else {
@@ -200,9 +228,23 @@ impl Counter {
                 return;
             };
             let share: Vec<Message> = messages.by_ref().take(want.max).collect();
-            // A consumer that has gone meanwhile leaves its messages to the lease.
-            drop(want.answer.send(Ok(share)));
+            if let Err(Ok(share)) = want.answer.send(Ok(share)) {
+                unwanted.extend(share.into_iter().map(|message| Settlement::deferred(message.receipt, 0)));
+            }
         }
+        if !unwanted.is_empty() {
+            // Their consumer has gone meanwhile. Should this fail, they come again when their lease runs out.
+            let broker = broker.clone();
+            tokio::spawn(async move { drop(broker.conclude(unwanted).await) });
+        }
+    }
+
+    fn dismiss_stopped(&mut self) {
+        let (stopped, waiting) = std::mem::take(&mut self.waiting)
+            .into_iter()
+            .partition::<VecDeque<_>, _>(|want| want.stop.is_cancelled());
+        self.waiting = waiting;
+        stopped.into_iter().for_each(|want| drop(want.answer.send(Ok(Vec::new()))));
     }
 
     /// Answers those whose time is up with nothing.
@@ -220,6 +262,12 @@ impl Counter {
     }
 }
 
+/// What was sent before this is not kept any more.
+fn oldest_kept(queue: &Queue, now: Timestamp) -> Timestamp {
+    let retention = SignedDuration::from_secs(queue.settings.retention_seconds.into());
+    now.saturating_sub(retention).unwrap_or(Timestamp::MIN)
+}
+
 /// Parts the messages that their queue has kept for too long from the others.
 fn split_expired(
     segment: Segment,
@@ -227,8 +275,7 @@ fn split_expired(
     queue: &Queue,
     now: Timestamp,
 ) -> (Vec<Message>, Vec<Message>) {
-    let retention = SignedDuration::from_secs(queue.settings.retention_seconds.into());
-    let oldest = now.saturating_sub(retention).unwrap_or(Timestamp::MIN);
+    let oldest = oldest_kept(queue, now);
     claimed
         .into_iter()
         .map(|claimed| Message::new(segment, claimed))

@@ -58,22 +58,33 @@ pub struct Settlement {
     receipt: Receipt,
     end: End,
     attempt: Option<Attempted>,
+    is_again: bool,
 }
 
 impl Settlement {
     /// It is done.
     pub fn done(receipt: Receipt) -> Self {
-        Self { receipt, end: End::Done, attempt: None }
+        Self { receipt, end: End::Done, attempt: None, is_again: false }
     }
 
     /// It is tried again after a delay, and this receive counts.
     pub fn retry(receipt: Receipt, delay_ms: i64) -> Self {
-        Self { receipt, end: End::Later { delay_ms: delay_ms.max(0), counts: true }, attempt: None }
+        Self {
+            receipt,
+            end: End::Later { delay_ms: delay_ms.max(0), counts: true },
+            attempt: None,
+            is_again: false,
+        }
     }
 
     /// It was not tried at all, and comes again after a delay; this receive does not count.
     pub fn deferred(receipt: Receipt, delay_ms: i64) -> Self {
-        Self { receipt, end: End::Later { delay_ms: delay_ms.max(0), counts: false }, attempt: None }
+        Self {
+            receipt,
+            end: End::Later { delay_ms: delay_ms.max(0), counts: false },
+            attempt: None,
+            is_again: false,
+        }
     }
 
     /// Its consumer gives it back; it dies when its receives are used up.
@@ -91,12 +102,19 @@ impl Settlement {
             code: failure.code.to_string(),
             error: failure.message.clone(),
         };
-        Self { receipt, end: End::Dead(death), attempt: None }
+        Self { receipt, end: End::Dead(death), attempt: None, is_again: false }
     }
 
     /// Records the attempt that led to this end, in the same transaction.
     pub fn after(mut self, attempt: Attempted) -> Self {
         self.attempt = Some(attempt);
+        self
+    }
+
+    /// For asking again when the answer to the first time was lost: should it have been done then, the attempt is
+    /// not recorded a second time.
+    pub fn again(mut self) -> Self {
+        self.is_again = true;
         self
     }
 }
@@ -122,10 +140,10 @@ struct Group {
 
 async fn settle_batch(broker: &Broker, batch: Vec<Request<Settlement, ()>>) {
     let mut groups: BTreeMap<Segment, Group> = BTreeMap::new();
-    let mut attempts = Vec::new();
+    let (mut attempts, mut again) = (Vec::new(), Vec::new());
     let (mut has_later, mut has_dead) = (false, false);
     for request in &batch {
-        let Settlement { receipt, end, attempt } = &request.input;
+        let Settlement { receipt, end, attempt, is_again } = &request.input;
         let group = groups.entry(receipt.segment).or_default();
         match end {
             End::Done => {
@@ -148,9 +166,10 @@ async fn settle_batch(broker: &Broker, batch: Vec<Request<Settlement, ()>>) {
                 });
             }
         }
-        attempts.extend(attempt.as_ref().map(attempt_row));
+        let recorded = if *is_again { &mut again } else { &mut attempts };
+        recorded.extend(attempt.as_ref().map(attempt_row));
     }
-    let lost = match settle_groups(broker, &groups, &attempts).await {
+    let lost = match settle_groups(broker, &groups, &attempts, &again).await {
         Ok(lost) => lost,
         Err(error) => {
             for request in batch {
@@ -182,11 +201,13 @@ async fn settle_groups(
     broker: &Broker,
     groups: &BTreeMap<Segment, Group>,
     attempts: &[AttemptRow],
+    again: &[AttemptRow],
 ) -> Result<Lost> {
     let is_plain =
         |group: &Group| group.later.is_empty() && group.dead.is_empty() && group.tracked.is_empty();
     if let [(segment, group)] = groups.iter().collect::<Vec<_>>()[..]
         && attempts.is_empty()
+        && again.is_empty()
         && is_plain(group)
     {
         // The common way: one statement is a transaction by itself.
@@ -201,6 +222,11 @@ async fn settle_groups(
         }
         if !attempts.is_empty() {
             attempt::insert(&tx, attempts).await?;
+        }
+        for one in again {
+            if !is_recorded(&tx, one).await? {
+                attempt::insert(&tx, std::slice::from_ref(one)).await?;
+            }
         }
         Ok(lost)
     });
@@ -253,6 +279,13 @@ async fn settle_group(
         finish::finish_in(session, broker, &outcomes).await?;
     }
     Ok(())
+}
+
+/// Whether the transaction whose answer was lost did record an attempt after all.
+async fn is_recorded(session: &Session, attempt: &AttemptRow) -> Result<bool, Abort> {
+    let Some(event) = attempt.event_id else { return Ok(false) };
+    let recorded = attempt::by_event(session, event, i64::from(i16::MAX)).await?;
+    Ok(recorded.iter().any(|one| (one.message_id, one.receive) == (attempt.message_id, attempt.receive)))
 }
 
 fn attempt_row(attempt: &Attempted) -> AttemptRow {

@@ -4,7 +4,9 @@ mod letters;
 mod redrives;
 
 use posthaste_base::{Category, Clock};
-use posthaste_broker::{Broker, BrokerOptions, DeadLetterFilter, Declaration, RedriveIn, RedriveOut};
+use posthaste_broker::{
+    Broker, BrokerOptions, DeadLetterFilter, Declaration, RedriveIn, RedriveOut, SealKey,
+};
 use posthaste_store::dead::{self, NewDeadLetter};
 use posthaste_store::{PoolOptions, SESSION_SETTINGS};
 use posthaste_testkit::db::TestDb;
@@ -103,7 +105,9 @@ impl Yard {
 
 async fn open(db: &TestDb) -> Broker {
     let pool = db.pool_with(PoolOptions::of_size(8));
-    Broker::open(pool, BrokerOptions::default(), Clock::system()).await.expect("a broker")
+    let seal_key = SealKey::parse(&SealKey::generate().expect("a key")).ok();
+    let options = BrokerOptions { seal_key, ..BrokerOptions::default() };
+    Broker::open(pool, options, Clock::system()).await.expect("a broker")
 }
 
 async fn run(db: &TestDb, statement: &str) {

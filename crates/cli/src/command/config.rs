@@ -6,14 +6,15 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 
-use crate::config::{Config as Loaded, Entry, Place};
+use crate::config::{self, Config as Loaded, Entry, Place};
 use crate::output::{self, Format, Output};
 
-/// Look at the configuration: check, show.
+/// Look at the configuration: check, show, reference.
 #[derive(Subcommand, Debug)]
 pub(crate) enum Config {
     Check(Check),
     Show(Show),
+    Reference(Reference),
 }
 
 /// Say everything that is wrong with the configuration, at once.
@@ -40,11 +41,17 @@ pub(crate) struct Show {
     output: Output,
 }
 
+/// Print every key with its default and its meaning, in Markdown.
+#[derive(Args, Debug)]
+#[command(before_long_help = "Examples:\n  posthaste config reference | less")]
+pub(crate) struct Reference {}
+
 impl Config {
     pub(crate) fn run(self, place: &Place) -> anyhow::Result<ExitCode> {
         match self {
             Config::Check(_) => check(place)?,
             Config::Show(show) => show.run(place)?,
+            Config::Reference(_) => output::text(&config::reference())?,
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -34,6 +34,7 @@ use crate::database::{Database, open_broker};
 use crate::failure::FINDINGS;
 use crate::node::{self, Node};
 use crate::output;
+use crate::seal;
 
 /// How long the calendar's endpoint fails.
 const FAILING_FOR: Duration = Duration::from_secs(12);
@@ -74,10 +75,11 @@ impl Demo {
         let database = Database::open(&config.database, config.database.pool_size as usize, say).await?;
         let told = async {
             schema::upgrade(&database.pool).await?;
-            let broker = open_broker(&database.pool, &config).await?;
+            let broker = open_broker(&database.pool, &config, Some(seal::find_or_make(&config)?)).await?;
             node::apply(&config, &broker).await?;
             let node = Node::start(&config, &broker, Some(metrics)).await?;
-            let story = Story { cast: &cast, receiver: &receiver, broker: &broker, database: &database, node: &node };
+            let story =
+                Story { cast: &cast, receiver: &receiver, broker: &broker, database: &database, node: &node };
             let told = stop.run_until_cancelled(story.tell()).await;
             if self.keep && matches!(told, Some(Ok(_))) {
                 story.say_where(&folder.path);
@@ -106,7 +108,10 @@ impl Story<'_> {
     /// From the first event to the summary; answers with whether every event is accounted for.
     async fn tell(&self) -> anyhow::Result<bool> {
         let Some(address) = self.node.address else { return Ok(false) };
-        say(&format!("the node listens on http://{address}, the receiver on http://{}", self.receiver.address));
+        say(&format!(
+            "the node listens on http://{address}, the receiver on http://{}",
+            self.receiver.address
+        ));
         self.receiver.fail(cast::CALENDAR);
         let started = Instant::now();
         let mut screen = Screen::new(started);
@@ -163,7 +168,10 @@ impl Story<'_> {
             };
             let done = self.broker.discard_dead(&discard).await?;
             account.discarded += done.discarded;
-            say(&format!("{} letters of `{}` are archived: no redrive can help them", done.discarded, group.cause));
+            say(&format!(
+                "{} letters of `{}` are archived: no redrive can help them",
+                done.discarded, group.cause
+            ));
         }
         self.watch(screen, account, |account, dead| account.open() == 0 && dead == 0).await
     }

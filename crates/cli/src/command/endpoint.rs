@@ -203,7 +203,8 @@ fn print_secret<T: serde::Serialize>(output: Output, whole: &T, secret: &Secret)
 impl Test {
     async fn run(self, broker: &Broker, config: &Config) -> anyhow::Result<ExitCode> {
         let known = broker.catalog().endpoint(&self.name)?.clone();
-        let keys = known.secrets.iter().map(SigningKey::parse).collect::<Result<Vec<_>, _>>()?;
+        let secrets = broker.open_secrets(&known.name, &known.secrets)?;
+        let keys = secrets.iter().map(SigningKey::parse).collect::<Result<Vec<_>, _>>()?;
         let id = format!("test-{}", uuid::Uuid::now_v7());
         let headers = webhook::headers(&webhook::Attempt {
             webhook_id: &id,

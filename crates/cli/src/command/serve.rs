@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::{Config, Override, Place, Role};
 use crate::database::{Database, open_broker};
 use crate::node::{self, Node};
+use crate::seal;
 
 /// Run a node: HTTP, the scheduler, the worker.
 #[derive(Args, Debug)]
@@ -83,7 +84,8 @@ impl Serve {
         stop: &CancellationToken,
     ) -> Result<(), Error> {
         schema::upgrade(&database.pool).await?;
-        let broker = open_broker(&database.pool, config).await?;
+        let broker = open_broker(&database.pool, config, Some(seal::find_or_make(config)?)).await?;
+        broker.check_seal_key().await?;
         node::apply(config, &broker).await?;
         let mut node = Node::start(config, &broker, metrics).await?;
         if let Some(address) = node.address {

@@ -5,6 +5,7 @@
 
 mod origin;
 mod overrides;
+mod reference;
 mod settings;
 mod view;
 
@@ -19,6 +20,7 @@ use toml::Table;
 
 pub(crate) use origin::Origin;
 pub(crate) use overrides::Override;
+pub(crate) use reference::page as reference;
 pub(crate) use settings::{ApiKeys, Database, Role, Server};
 pub(crate) use view::Entry;
 
@@ -138,6 +140,7 @@ impl Config {
         self.origins.contains_key(path)
     }
 
+    /// All of the broker's options but the key, which may be in a file.
     pub(crate) fn broker_options(&self) -> BrokerOptions {
         let delivery = &self.declaration.delivery;
         BrokerOptions {
@@ -146,6 +149,7 @@ impl Config {
             default_type: delivery.default_type.clone(),
             strict_types: delivery.strict_types,
             failure_modes: self.server.failure_modes,
+            ..BrokerOptions::default()
         }
     }
 }

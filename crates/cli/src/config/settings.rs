@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use posthaste_base::{Code, Error, Secret};
+use posthaste_broker::SealKey;
 use posthaste_pg::Target;
 use posthaste_web::{Cors, Rate};
 use serde::{Deserialize, Serialize};
@@ -69,6 +70,8 @@ pub(crate) struct Server {
     pub log_filter: String,
     /// How long to finish what is under way after being told to stop.
     pub shutdown_seconds: u32,
+    /// What webhook secrets are sealed with at rest, the same on all nodes. None: `seal.key` in the data folder.
+    pub seal_key: Option<Secret>,
 }
 
 impl Default for Server {
@@ -89,6 +92,7 @@ impl Default for Server {
             log_format: LogFormat::Readable,
             log_filter: "info".into(),
             shutdown_seconds: 25,
+            seal_key: None,
         }
     }
 }
@@ -116,6 +120,8 @@ impl Server {
     pub(super) fn check(&self) -> Vec<Error> {
         let mut errors = Vec::new();
         errors.extend(self.listen().err());
+        let key = self.seal_key.as_ref().and_then(|key| SealKey::parse(key).err());
+        errors.extend(key.map(|error| error.field("seal_key")));
         errors.extend(Cors::parse(&self.cors_origins).err());
         if self.roles.is_empty() {
             let error = Error::new(Code::InvalidConfig, "a node without a role does nothing").field("roles");

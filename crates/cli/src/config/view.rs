@@ -33,6 +33,8 @@ impl Config {
                 database[key] = json!(redacted(secret.expose()));
             }
         }
+        let mut server = json!(self.server);
+        server["seal_key"] = json!(self.server.seal_key.as_ref().map(|_| "***"));
         let declaration = &self.declaration;
         let endpoints = declaration.endpoints.iter().map(|(name, endpoint)| {
             let mut shown = json!(endpoint.settings);
@@ -44,7 +46,7 @@ impl Config {
             (name.clone(), shown)
         });
         vec![
-            ("server", json!(self.server)),
+            ("server", server),
             ("database", database),
             ("delivery", json!(declaration.delivery)),
             ("types", json!(declaration.types)),

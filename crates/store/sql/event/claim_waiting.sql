@@ -17,6 +17,6 @@ with due as materialized (
 )
 select
     e.id, e.key, e.payload_hash, e.type, e.subject, e.priority, e.due_at, e.schedule_id, e.correlation_id,
-    e.attributes, e.payload
+    e.attributes, e.payload, e.unchecked
 from taken t
 join posthaste.event e on e.id = t.event_id

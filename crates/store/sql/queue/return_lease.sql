@@ -89,10 +89,10 @@ with mine as materialized (
     where r.receives + 1 < $4
 ), dead as (
     insert into posthaste.dead_letter
-        (queue_id, message_id, event_id, subscription_id, endpoint_id, type, receives, category, code, error, sent_at,
-        attributes, payload)
+        (queue_id, message_id, event_id, subscription_id, endpoint_id, type, receives, tracked, category, code, error,
+        sent_at, attributes, payload)
     select
-        $2, r.id, r.event_id, r.subscription_id, s.endpoint_id, e.type, r.receives + 1, 'TIMEOUT', 'lease-expired',
+        $2, r.id, r.event_id, r.subscription_id, s.endpoint_id, e.type, r.receives + 1, r.tracked, 'TIMEOUT', 'lease-expired',
         'the consumer neither settled the message nor gave it back in time, ' || (r.receives + 1) || ' times',
         r.sent_at, r.attributes, coalesce(r.payload, e.payload, '')
     from rest r

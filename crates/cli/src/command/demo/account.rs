@@ -89,10 +89,16 @@ impl Account {
         for (event_type, _) in TYPES {
             let (accepted, delivered) = self.of_type(event_type, receiver);
             let discarded = accepted - delivered;
-            rows.push([event_type.to_owned(), accepted.to_string(), delivered.to_string(), discarded.to_string()].to_vec());
+            rows.push(
+                [event_type.to_owned(), accepted.to_string(), delivered.to_string(), discarded.to_string()]
+                    .to_vec(),
+            );
         }
         let (delivered, accepted) = self.totals();
-        rows.push(["all".to_owned(), accepted.to_string(), delivered.to_string(), self.discarded.to_string()].to_vec());
+        rows.push(
+            ["all".to_owned(), accepted.to_string(), delivered.to_string(), self.discarded.to_string()]
+                .to_vec(),
+        );
         let totals = receiver.totals();
         let verdict = if self.is_balanced(receiver) {
             "every event is accounted for"

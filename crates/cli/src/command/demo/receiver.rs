@@ -53,7 +53,8 @@ pub(super) struct Totals {
 
 impl Receiver {
     pub(super) async fn start(cast: &Cast) -> Result<Self, Error> {
-        let keys = cast.endpoints.iter().map(|(name, secret)| Ok(((*name).to_owned(), SigningKey::parse(secret)?)));
+        let keys =
+            cast.endpoints.iter().map(|(name, secret)| Ok(((*name).to_owned(), SigningKey::parse(secret)?)));
         let keys: Arc<BTreeMap<_, _>> = Arc::new(keys.collect::<Result<_, Error>>()?);
         let cannot = |error: std::io::Error| {
             Error::new(Code::Unavailable, "no port for the receiver").caused_by(error)
@@ -113,7 +114,9 @@ async fn answer(
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let (head, body) = request.into_parts();
     let (status, text) = match Limited::new(body, PAYLOAD_BYTES_MAX).collect().await {
-        Ok(body) => take(&head, &body.to_bytes(), &mut state.lock().unwrap_or_else(PoisonError::into_inner), &keys),
+        Ok(body) => {
+            take(&head, &body.to_bytes(), &mut state.lock().unwrap_or_else(PoisonError::into_inner), &keys)
+        }
         Err(_) => (400, "the body did not arrive"),
     };
     let mut response = Response::new(Full::new(Bytes::from_static(text.as_bytes())));
@@ -130,7 +133,8 @@ fn take(
 ) -> (u16, &'static str) {
     state.totals.calls += 1;
     let endpoint = head.uri.path().trim_start_matches('/');
-    let header = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let header =
+        |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let signed = SignedHeaders {
         id: header("webhook-id"),
         timestamp: header("webhook-timestamp"),

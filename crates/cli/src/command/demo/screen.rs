@@ -23,7 +23,12 @@ impl Screen {
         Self { started, is_terminal: io::stdout().is_terminal() && !is_dumb, lines: 0, said: String::new() }
     }
 
-    pub(super) fn show(&mut self, account: &Account, receiver: &Receiver, breaker: &str) -> anyhow::Result<()> {
+    pub(super) fn show(
+        &mut self,
+        account: &Account,
+        receiver: &Receiver,
+        breaker: &str,
+    ) -> anyhow::Result<()> {
         if self.is_terminal { self.redraw(account, receiver, breaker) } else { self.tell(account, breaker) }
     }
 
