@@ -6,8 +6,8 @@
 mod behaviour;
 mod serve;
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{BTreeSet, HashMap};
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::net::SocketAddr;
@@ -38,6 +38,12 @@ pub struct Received {
     pub body: Bytes,
     /// `None` if the receiver was given no secret.
     pub is_signature_valid: Option<bool>,
+    /// What it was answered with; `None` while it is not, or when the caller has gone.
+    pub status: Option<u16>,
+    /// Whether it is being worked on.
+    pub is_open: bool,
+    /// How long ago the oldest call began that was open when this one came, for the same message.
+    pub overlap: Option<Duration>,
 }
 
 impl Received {
@@ -127,6 +133,11 @@ impl Receiver {
         self.shared.state().counts
     }
 
+    /// The most calls of one path that were open at a time, of those recorded.
+    pub fn open_max(&self, path: &str) -> usize {
+        self.shared.state().open_max.get(path).copied().unwrap_or(0)
+    }
+
     /// The recorded requests, oldest first.
     pub fn requests(&self) -> Vec<Received> {
         self.shared.state().requests.clone()
@@ -134,7 +145,8 @@ impl Receiver {
 
     /// Forgets all requests, keys and counts, but not the behaviours.
     pub fn clear(&self) {
-        *self.shared.state() = State::default();
+        let mut state = self.shared.state();
+        *state = State { generation: state.generation + 1, ..State::default() };
     }
 
     /// Waits until so many requests have come.
@@ -184,8 +196,74 @@ struct Shared {
 struct State {
     counts: Counts,
     requests: Vec<Received>,
+    /// Places of the recorded requests that are being worked on.
+    open: BTreeSet<usize>,
+    open_max: HashMap<String, usize>,
+    /// How often everything was forgotten.
+    generation: u64,
     /// Whether a key has been answered with 2xx, by the key's hash: a measurement sends millions of keys.
     keys: HashMap<u64, bool>,
+}
+
+impl State {
+    fn open_one(&mut self, mut request: Received) {
+        let same = |other: &&Received| {
+            other.path == request.path && other.header("webhook-id") == request.header("webhook-id")
+        };
+        let others = || self.open.iter().filter_map(|place| self.requests.get(*place));
+        let oldest = others().filter(same).map(|other| other.at).min();
+        request.overlap = oldest.map(|at| request.at.duration_since(at));
+        let n_open = others().filter(|other| other.path == request.path).count() + 1;
+        let most = self.open_max.entry(request.path.clone()).or_default();
+        *most = n_open.max(*most);
+        self.open.insert(self.requests.len());
+        self.requests.push(request);
+    }
+}
+
+/// A request that is being worked on, until this is dropped.
+struct Call<'a> {
+    shared: &'a Shared,
+    key_hash: Option<u64>,
+    place: Option<usize>,
+    generation: u64,
+}
+
+impl Call<'_> {
+    fn answered(self, status: StatusCode) {
+        let mut state = self.shared.state();
+        state.counts.answered += 1;
+        if status.is_success() {
+            state.counts.succeeded += 1;
+            if let Some(has_succeeded) = self.key_hash.and_then(|hash| state.keys.get_mut(&hash))
+                && !std::mem::replace(has_succeeded, true)
+            {
+                state.counts.succeeded_keys += 1;
+            }
+        }
+        if let Some(request) = self.request(&mut state) {
+            request.status = Some(status.as_u16());
+        }
+    }
+
+    fn request<'s>(&self, state: &'s mut State) -> Option<&'s mut Received> {
+        let place = self.place.filter(|_| self.generation == state.generation)?;
+        state.requests.get_mut(place)
+    }
+}
+
+impl Drop for Call<'_> {
+    fn drop(&mut self) {
+        let mut state = self.shared.state();
+        if let Some(request) = self.request(&mut state) {
+            request.is_open = false;
+        }
+        if let Some(place) = self.place.filter(|_| self.generation == state.generation) {
+            state.open.remove(&place);
+        }
+        drop(state);
+        self.shared.changed.notify_waiters();
+    }
 }
 
 impl Shared {
@@ -201,8 +279,8 @@ impl Shared {
         }
     }
 
-    /// Counts a request, and records it while there is room. Gives back the hash of its key.
-    fn record(&self, parts: http::request::Parts, body: Bytes) -> Option<u64> {
+    /// Counts a request, and records it while there is room.
+    fn record(&self, parts: http::request::Parts, body: Bytes) -> Call<'_> {
         let is_signature_valid = self.check_signature(&parts.headers, &body);
         let key_hash = parts.headers.get("idempotency-key").map(|key| self.hasher.hash_one(key.as_bytes()));
         let mut guard = self.state();
@@ -217,29 +295,25 @@ impl Shared {
                 state.counts.duplicates += 1;
             }
         }
+        let mut place = None;
         if state.requests.len() < self.requests_max {
+            place = Some(state.requests.len());
             let path = parts.uri.path().to_string();
-            let at = Instant::now();
-            state.requests.push(Received { at, path, headers: parts.headers, body, is_signature_valid });
+            state.open_one(Received {
+                at: Instant::now(),
+                path,
+                headers: parts.headers,
+                body,
+                is_signature_valid,
+                status: None,
+                is_open: true,
+                overlap: None,
+            });
         }
+        let call = Call { shared: self, key_hash, place, generation: state.generation };
         drop(guard);
         self.changed.notify_waiters();
-        key_hash
-    }
-
-    fn record_answer(&self, status: StatusCode, key_hash: Option<u64>) {
-        let mut state = self.state();
-        state.counts.answered += 1;
-        if status.is_success() {
-            state.counts.succeeded += 1;
-            if let Some(has_succeeded) = key_hash.and_then(|hash| state.keys.get_mut(&hash))
-                && !std::mem::replace(has_succeeded, true)
-            {
-                state.counts.succeeded_keys += 1;
-            }
-        }
-        drop(state);
-        self.changed.notify_waiters();
+        call
     }
 
     fn check_signature(&self, headers: &HeaderMap, body: &[u8]) -> Option<bool> {

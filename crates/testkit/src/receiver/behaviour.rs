@@ -15,7 +15,8 @@ pub struct Behaviour {
     pub(super) status: u16,
     pub(super) headers: Vec<(HeaderName, HeaderValue)>,
     pub(super) body: Bytes,
-    pub(super) delay: Duration,
+    delay: Duration,
+    delay_first: Option<(u64, Duration)>,
     fail_first: u64,
     fail_probability: f64,
     pub(super) fail_status: u16,
@@ -25,6 +26,8 @@ pub struct Behaviour {
 #[derive(Clone, Debug)]
 pub(super) enum End {
     Answer,
+    /// A body that depends on the request's.
+    Reply(fn(&[u8]) -> Bytes),
     /// Never answers.
     Hang,
     /// Writes these bytes instead of an answer and closes, or resets, the connection.
@@ -47,6 +50,7 @@ impl Behaviour {
             headers: Vec::new(),
             body: Bytes::new(),
             delay: Duration::ZERO,
+            delay_first: None,
             fail_first: 0,
             fail_probability: 0.0,
             fail_status: 503,
@@ -56,6 +60,11 @@ impl Behaviour {
 
     pub fn hang() -> Self {
         Self { end: End::Hang, ..Self::answer(200) }
+    }
+
+    /// A good status, and a body made from the request's.
+    pub fn reply(reply: fn(&[u8]) -> Bytes) -> Self {
+        Self { end: End::Reply(reply), ..Self::answer(200) }
     }
 
     /// Reads the request and resets the connection.
@@ -105,6 +114,12 @@ impl Behaviour {
         self
     }
 
+    /// The first so many requests of the path wait for so long, the rest as long as was asked for.
+    pub fn delay_first_ms(mut self, count: u64, delay_ms: u64) -> Self {
+        self.delay_first = Some((count, Duration::from_millis(delay_ms)));
+        self
+    }
+
     /// The first so many requests of the path get this status, the rest what was asked for.
     pub fn fail_first(mut self, count: u64, status: u16) -> Self {
         (self.fail_first, self.fail_status) = (count, status);
@@ -131,9 +146,19 @@ impl Rule {
         Self { behaviour, calls: AtomicU64::new(0), random }
     }
 
+    /// How many calls came before this one.
+    pub(super) fn turn(&self) -> u64 {
+        self.calls.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub(super) fn delay(&self, turn: u64) -> Duration {
+        let first = self.behaviour.delay_first.filter(|(count, _)| turn < *count);
+        first.map_or(self.behaviour.delay, |(_, delay)| delay)
+    }
+
     /// Whether this call is one of those that fail.
-    pub(super) fn fails(&self) -> bool {
-        if self.calls.fetch_add(1, Ordering::Relaxed) < self.behaviour.fail_first {
+    pub(super) fn fails(&self, turn: u64) -> bool {
+        if turn < self.behaviour.fail_first {
             return true;
         }
         if self.behaviour.fail_probability <= 0.0 {

@@ -76,16 +76,19 @@ async fn answer(
     let (parts, body) = request.into_parts();
     let rule = shared.rule(parts.uri.path());
     let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
-    let key_hash = shared.record(parts, body);
+    let call = shared.record(parts, body.clone());
     let behaviour = &rule.behaviour;
-    if !behaviour.delay.is_zero() {
-        tokio::time::sleep(behaviour.delay).await;
+    let turn = rule.turn();
+    let delay = rule.delay(turn);
+    if !delay.is_zero() {
+        tokio::time::sleep(delay).await;
     }
-    let (status, body) = if rule.fails() {
+    let (status, body) = if rule.fails(turn) {
         (behaviour.fail_status, AnswerBody::Whole(Bytes::from_static(b"failing as asked")))
     } else {
         let body = match &behaviour.end {
             End::Answer => AnswerBody::Whole(behaviour.body.clone()),
+            End::Reply(reply) => AnswerBody::Whole(reply(&body)),
             End::Hang => std::future::pending().await,
             End::Raw { bytes, is_reset } => {
                 *raw_end.lock().unwrap_or_else(PoisonError::into_inner) =
@@ -101,7 +104,7 @@ async fn answer(
     let mut response = Response::new(body);
     *response.status_mut() = StatusCode::from_u16(status).map_err(io::Error::other)?;
     response.headers_mut().extend(behaviour.headers.iter().cloned());
-    shared.record_answer(response.status(), key_hash);
+    call.answered(response.status());
     Ok(response)
 }
 
