@@ -93,17 +93,20 @@ impl Call {
     /// The body, which must be JSON and may be left out.
     pub(crate) async fn optional_json(&mut self) -> Result<Option<Bytes>> {
         if MediaType::of(self.headers())? != MediaType::Json {
-            return Err(Error::new(Code::UnsupportedMediaType, "this address does not take that content type")
-                .field("content-type")
-                .expected("`application/json`"));
+            return Err(Error::new(
+                Code::UnsupportedMediaType,
+                "this address does not take that content type",
+            )
+            .field("content-type")
+            .expected("`application/json`"));
         }
         self.raw().await
     }
 
     pub(crate) async fn json(&mut self) -> Result<Bytes> {
-        self.optional_json().await?.ok_or_else(|| {
-            Error::new(Code::MissingBody, "the body is empty").expected("a JSON object")
-        })
+        self.optional_json()
+            .await?
+            .ok_or_else(|| Error::new(Code::MissingBody, "the body is empty").expected("a JSON object"))
     }
 
     /// The body, checked against its shape, as a type of the broker's.
@@ -164,15 +167,13 @@ impl Call {
 
 /// What was checked against a shape, as a type of the broker's.
 pub(crate) fn of_value<T: DeserializeOwned>(value: Value) -> Result<T> {
-    serde_json::from_value(value).map_err(|error| {
-        Error::new(Code::InvalidParameter, format!("the body cannot be read: {error}"))
-    })
+    serde_json::from_value(value)
+        .map_err(|error| Error::new(Code::InvalidParameter, format!("the body cannot be read: {error}")))
 }
 
 pub(crate) fn to_value(out: &impl Serialize) -> Result<Value> {
-    serde_json::to_value(out).map_err(|error| {
-        Error::new(Code::Internal, "the answer could not be written").caused_by(error)
-    })
+    serde_json::to_value(out)
+        .map_err(|error| Error::new(Code::Internal, "the answer could not be written").caused_by(error))
 }
 
 pub(crate) fn json_response(status: u16, out: &impl Serialize) -> Response {

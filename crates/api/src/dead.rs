@@ -185,7 +185,11 @@ static DISCARD: Shape = Shape {
     fields: &[
         may("filter", Kind::Of(&FILTER), "Which dead letters; all when it is left out."),
         must("reason", Kind::Text, "Kept in the archive: 1 to 500 characters."),
-        may("maxMessages", Kind::Int(1, REDRIVE_MESSAGES_MAX as i64), "How many at most; 1000 when left out."),
+        may(
+            "maxMessages",
+            Kind::Int(1, REDRIVE_MESSAGES_MAX as i64),
+            "How many at most; 1000 when left out.",
+        ),
     ],
 };
 
@@ -197,7 +201,9 @@ static DISCARDED: Shape = Shape {
 
 /// The filter that a query says.
 pub(crate) fn filter_of(query: &Query<'_>) -> Result<DeadLetterFilter> {
-    let ids = query.all("id").map(|text| text.parse().map(|id: DeadLetterId| id.0).map_err(|error| error.field("id")));
+    let ids = query
+        .all("id")
+        .map(|text| text.parse().map(|id: DeadLetterId| id.0).map_err(|error| error.field("id")));
     let ids: Vec<i64> = ids.collect::<Result<_>>()?;
     Ok(DeadLetterFilter {
         queue: text(query, "queue")?,

@@ -59,13 +59,18 @@ const BESIDE: [Param; 5] = [
     param("key", Kind::Text, "The idempotency key, as the header `Idempotency-Key`."),
     param("subject", Kind::Text, "Whom the event is about."),
     param("priority", Kind::Priority, "Instead of the type's own."),
-    param("dueAt", Kind::Text, "When: an instant, or a local time and a zone such as `2026-03-01T09:00 Europe/Berlin`."),
+    param(
+        "dueAt",
+        Kind::Text,
+        "When: an instant, or a local time and a zone such as `2026-03-01T09:00 Europe/Berlin`.",
+    ),
 ];
 
 pub(crate) const EVENT_TYPE: HeaderName = HeaderName::from_static("posthaste-type");
 pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
-static PUBLISHED: Shape = Shape { name: "Published", about: "An event that is accepted.", fields: &PUBLISHED_FIELDS };
+static PUBLISHED: Shape =
+    Shape { name: "Published", about: "An event that is accepted.", fields: &PUBLISHED_FIELDS };
 
 const PUBLISHED_FIELDS: [Field; 4] = [
     must("id", Kind::Text, "The event's id."),
@@ -106,7 +111,11 @@ pub(crate) static ENVELOPE: Shape = Shape {
         may("key", Kind::Text, "The idempotency key; the SHA-256 of type and payload when left out."),
         may("subject", Kind::Text, "Whom the event is about."),
         may("priority", Kind::Priority, "Instead of the type's own."),
-        may("dueAt", Kind::Text, "When: an instant, or a local time with or without a zone. Now when left out."),
+        may(
+            "dueAt",
+            Kind::Text,
+            "When: an instant, or a local time with or without a zone. Now when left out.",
+        ),
         may("attributes", Kind::Object, "What filters may look at beside the payload."),
     ],
 };

@@ -32,15 +32,18 @@ static FAILURE_MODE: Shape = Shape {
     about: "What goes wrong on purpose; the same settings do the same to the same messages.",
     fields: &[
         must("mode", Kind::OneOf(&MODES), "What goes wrong."),
-        may("seed", Kind::Int(i64::MIN, i64::MAX), "What the choice of messages depends on; 0 when left out."),
+        may(
+            "seed",
+            Kind::Int(i64::MIN, i64::MAX),
+            "What the choice of messages depends on; 0 when left out.",
+        ),
         may("percent", Kind::Int(0, 100), "The share of messages; 30 for `random_fail_p30`, else 100."),
         may("delayMs", Kind::Int(0, 600_000), "How long `slow_downstream` waits; 3000 when left out."),
         may("endpoint", Kind::Text, "Only what goes to this endpoint; everything when left out."),
     ],
 };
 
-const MODES: [&str; 5] =
-    ["none", "poison_payload", "slow_downstream", "random_fail_p30", "duplicate_submit"];
+const MODES: [&str; 5] = ["none", "poison_payload", "slow_downstream", "random_fail_p30", "duplicate_submit"];
 
 async fn get(call: Call) -> Result<Response> {
     let mode = call.broker().get_failure_mode().await?;

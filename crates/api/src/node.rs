@@ -28,7 +28,13 @@ pub(crate) const ROWS: &[Row] = &[
     Row::new(Method::GET, "/health/live", "live", "Whether the process answers at all.", run!(live))
         .open()
         .gives(200, &HEALTH),
-    Row::new(Method::GET, "/metrics", "metrics", "All metrics in the text form of Prometheus.", run!(metrics)),
+    Row::new(
+        Method::GET,
+        "/metrics",
+        "metrics",
+        "All metrics in the text form of Prometheus.",
+        run!(metrics),
+    ),
     Row::new(Method::GET, "/openapi.json", "openapi", "This document.", run!(openapi)).open(),
 ];
 

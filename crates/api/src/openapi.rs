@@ -132,7 +132,8 @@ fn parameters(row: &Row) -> Vec<Value> {
             (IDEMPOTENCY_KEY, "The idempotency key: it wins over one in the body."),
             (EVENT_TYPE, "The event type, as the parameter `type`."),
         ] {
-            parameters.push(json!({"name": name.as_str(), "in": "header", "required": false, "description": about,
+            parameters
+                .push(json!({"name": name.as_str(), "in": "header", "required": false, "description": about,
                 "schema": {"type": "string"}}));
         }
     }
@@ -144,25 +145,36 @@ fn request_body(row: &'static Row, shapes: &mut Shapes) -> Option<Value> {
     let (is_required, content) = match row.takes {
         Takes::Nothing => return None,
         Takes::Json(shape) => (true, json!({"application/json": {"schema": reference(shape, shapes)}})),
-        Takes::OptionalJson(shape) => (false, json!({"application/json": {"schema": reference(shape, shapes)}})),
-        Takes::Events => (true, json!({
-            "application/json": {"schema": {"anyOf": [
-                {"description": "A payload: any JSON that is not an object with both `type` and `payload`."},
-                reference(&ENVELOPE, shapes),
-            ]}},
-            "application/vnd.posthaste.event+json": {"schema": reference(&ENVELOPE, shapes)},
-            "application/cloudevents+json": any(),
-            "application/cloudevents-batch+json": any(),
-            "*/*": {"schema": {"description": "The data of a CloudEvent whose attributes are `ce-` headers."}},
-        })),
-        Takes::EventBatch => (true, json!({
-            "application/json": {"schema": reference(&ENVELOPES, shapes)},
-            "application/cloudevents-batch+json": any(),
-        })),
-        Takes::Messages(shape) => (true, json!({"application/json": {"schema": {"oneOf": [
-            reference(shape, shapes),
-            reference(&MESSAGES_IN, shapes),
-        ]}}})),
+        Takes::OptionalJson(shape) => {
+            (false, json!({"application/json": {"schema": reference(shape, shapes)}}))
+        }
+        Takes::Events => (
+            true,
+            json!({
+                "application/json": {"schema": {"anyOf": [
+                    {"description": "A payload: any JSON that is not an object with both `type` and `payload`."},
+                    reference(&ENVELOPE, shapes),
+                ]}},
+                "application/vnd.posthaste.event+json": {"schema": reference(&ENVELOPE, shapes)},
+                "application/cloudevents+json": any(),
+                "application/cloudevents-batch+json": any(),
+                "*/*": {"schema": {"description": "The data of a CloudEvent whose attributes are `ce-` headers."}},
+            }),
+        ),
+        Takes::EventBatch => (
+            true,
+            json!({
+                "application/json": {"schema": reference(&ENVELOPES, shapes)},
+                "application/cloudevents-batch+json": any(),
+            }),
+        ),
+        Takes::Messages(shape) => (
+            true,
+            json!({"application/json": {"schema": {"oneOf": [
+                reference(shape, shapes),
+                reference(&MESSAGES_IN, shapes),
+            ]}}}),
+        ),
     };
     Some(json!({"required": is_required, "content": content}))
 }

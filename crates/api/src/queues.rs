@@ -65,7 +65,11 @@ static SETTINGS: Shape = Shape {
     name: "QueueSettings",
     about: "How a queue treats its messages.",
     fields: &[
-        may("visibilitySeconds", SECONDS, "How long a received message stays away; 30 s above the worker's timeout."),
+        may(
+            "visibilitySeconds",
+            SECONDS,
+            "How long a received message stays away; 30 s above the worker's timeout.",
+        ),
         may("retentionSeconds", SECONDS, "How long a message waits before it is dead."),
         may("deadRetentionSeconds", SECONDS, "How long a dead letter is kept."),
         may("maxReceives", Kind::Int(0, u16::MAX as i64), "Receives before a message is dead."),

@@ -37,7 +37,8 @@ pub(crate) const ROWS: &[Row] = &[
     Row::new(Method::GET, "/redrives", "listRedrives", "Redrives, the newest first.", run!(list))
         .query(&PAGE)
         .gives(200, &REDRIVES),
-    Row::new(Method::GET, "/redrives/{id}", "getRedrive", "How far a redrive has come.", run!(get)).gives(200, &REDRIVE),
+    Row::new(Method::GET, "/redrives/{id}", "getRedrive", "How far a redrive has come.", run!(get))
+        .gives(200, &REDRIVE),
     Row::new(
         Method::POST,
         "/redrives/{id}/cancel",
@@ -69,7 +70,11 @@ static REDRIVE_IN: Shape = Shape {
                 Kind::Int(0, REDRIVE_DELAY_SECONDS_MAX as i64),
                 "Each message goes back after a random time up to so many seconds; 5 when left out.",
             ),
-            may("ratePerSecond", Kind::Int(1, 1_000), "So many messages go back in a second; the jitter comes on top."),
+            may(
+                "ratePerSecond",
+                Kind::Int(1, 1_000),
+                "So many messages go back in a second; the jitter comes on top.",
+            ),
             f[0],
             f[1],
             f[2],
@@ -114,7 +119,8 @@ static REDRIVE: Shape = Shape {
     ],
 };
 
-static REDRIVES: Shape = Shape { name: "RedrivePage", about: "Redrives.", fields: &page_fields(&Kind::Of(&REDRIVE)) };
+static REDRIVES: Shape =
+    Shape { name: "RedrivePage", about: "Redrives.", fields: &page_fields(&Kind::Of(&REDRIVE)) };
 
 async fn preview(call: Call) -> Result<Response> {
     let query = call.query()?;

@@ -13,9 +13,15 @@ use crate::shape::{Kind, Shape, may, must, page_fields};
 use crate::table::{CURSOR, LIMIT, Row, Takes, param, run};
 
 pub(crate) const ROWS: &[Row] = &[
-    Row::new(Method::GET, "/schedules", "listSchedules", "Schedules, or those of one subject, by id.", run!(list))
-        .query(&[LIMIT, CURSOR, param("subject", Kind::Text, "Only those of this subject.")])
-        .gives(200, &SCHEDULES),
+    Row::new(
+        Method::GET,
+        "/schedules",
+        "listSchedules",
+        "Schedules, or those of one subject, by id.",
+        run!(list),
+    )
+    .query(&[LIMIT, CURSOR, param("subject", Kind::Text, "Only those of this subject.")])
+    .gives(200, &SCHEDULES),
     Row::new(
         Method::POST,
         "/schedules",
@@ -77,7 +83,11 @@ static SCHEDULE_IN: Shape = Shape {
         must("type", Kind::Text, "The type of its events."),
         may("subject", Kind::Text, "Whom they are about."),
         may("rule", Kind::Object, RULE),
-        may("follows", Kind::Text, "Instead of a rule: a date of the subject that comes every year, such as `birthday`."),
+        may(
+            "follows",
+            Kind::Text,
+            "Instead of a rule: a date of the subject that comes every year, such as `birthday`.",
+        ),
         may("zone", Kind::Text, "An IANA name; the subject's, whichever that is by then, when left out."),
         may("at", Kind::Text, "The local time of day where the rule names none; 09:00 when left out."),
         may("priority", Kind::Priority, "Of its events; the type's own when left out."),

@@ -82,7 +82,9 @@ impl Shape {
 
     fn read_with(&'static self, rename: Rename, value: Value) -> Result<Value> {
         let Value::Object(members) = value else {
-            return Err(Error::new(Code::InvalidParameter, "the body is not an object").expected("a JSON object"));
+            return Err(
+                Error::new(Code::InvalidParameter, "the body is not an object").expected("a JSON object")
+            );
         };
         let mut wrong = Vec::new();
         let read = read_object(self, members, "", rename, &mut wrong);
@@ -160,7 +162,9 @@ fn read_value(kind: Kind, value: Value, path: &str, rename: Rename, wrong: &mut 
         }
         (Kind::List(item), Value::Array(items)) => {
             let items = items.into_iter().enumerate();
-            items.map(|(at, value)| read_value(*item, value, &format!("{path}.{at}"), rename, wrong)).collect()
+            items
+                .map(|(at, value)| read_value(*item, value, &format!("{path}.{at}"), rename, wrong))
+                .collect()
         }
         (_, value) => value,
     }
@@ -198,7 +202,9 @@ fn write(kind: Kind, value: Value) -> Value {
             });
             Value::Object(written.collect())
         }
-        (Kind::List(item), Value::Array(items)) => items.into_iter().map(|value| write(*item, value)).collect(),
+        (Kind::List(item), Value::Array(items)) => {
+            items.into_iter().map(|value| write(*item, value)).collect()
+        }
         (_, value) => value,
     }
 }
@@ -285,7 +291,8 @@ mod tests {
 
     #[test]
     fn our_names_change_and_the_callers_stay() {
-        let sent = json!({"name": "a", "settings": {"delaySeconds": 3}, "filter": {"orderId": ["x"], "a_b": 1}});
+        let sent =
+            json!({"name": "a", "settings": {"delaySeconds": 3}, "filter": {"orderId": ["x"], "a_b": 1}});
         let read = OUTER.read(sent.clone()).unwrap();
         assert_eq!(read["settings"], json!({"delay_seconds": 3}));
         assert_eq!(read["filter"], sent["filter"]);

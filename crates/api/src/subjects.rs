@@ -116,7 +116,8 @@ static SUBJECT_REMOVED: Shape = Shape {
     ],
 };
 
-static SUBJECTS: Shape = Shape { name: "SubjectPage", about: "Subjects.", fields: &page_fields(&Kind::Of(&SUBJECT)) };
+static SUBJECTS: Shape =
+    Shape { name: "SubjectPage", about: "Subjects.", fields: &page_fields(&Kind::Of(&SUBJECT)) };
 
 async fn list(call: Call) -> Result<Response> {
     let page = call.page::<String>()?;

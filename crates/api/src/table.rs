@@ -71,7 +71,18 @@ impl Row {
         run: fn(Call) -> Answering,
     ) -> Self {
         let scope = Some(Scope::Read);
-        Self { method, path, id, about, scope, query: &[], takes: Takes::Nothing, status: 200, gives: None, run }
+        Self {
+            method,
+            path,
+            id,
+            about,
+            scope,
+            query: &[],
+            takes: Takes::Nothing,
+            status: 200,
+            gives: None,
+            run,
+        }
     }
 
     pub(crate) const fn needs(mut self, scope: Scope) -> Self {

@@ -85,7 +85,13 @@ const ANY: &str =
 
 fn parse_instant(text: &str) -> Result<Timestamp, Error> {
     check_date(text)?;
-    text.parse().map_err(|error| invalid(text, "is not a date and a time").expected(ANY).caused_by(error))
+    text.parse().map_err(|error| {
+        // The last instant that can be counted is a day before the last one that can be written.
+        let local = text.get(..offset_start(text).unwrap_or(text.len())).unwrap_or(text);
+        let is_time = local.starts_with("9999-12-3") && local.parse::<DateTime>().is_ok();
+        let reason = if is_time { "is too far ahead" } else { "is not a date and a time" };
+        invalid(text, reason).expected(ANY).caused_by(error)
+    })
 }
 
 fn invalid(text: &str, reason: &str) -> Error {
@@ -220,6 +226,7 @@ mod tests {
         check_refused("17672256", Code::InvalidTime, "is a number");
         check_refused("2026-03-01T09:00+05:00[Europe/Berlin]", Code::InvalidTime, "another offset");
         check_refused("2026-03-01T09:00 Europe/Berln", Code::UnknownZone, "`Europe/Berln`");
+        check_refused("9999-12-31T23:59:59Z", Code::InvalidTime, "too far ahead");
         check_refused("9999-12-31T23:59 America/New_York", Code::InvalidTime, "out of range");
     }
 

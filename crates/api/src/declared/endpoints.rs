@@ -70,8 +70,11 @@ pub(crate) const ROWS: &[Row] = &[
 const KINDS: &[&str] = &["webhook", "function"];
 const COUNT: Kind = Kind::Int(0, u32::MAX as i64);
 const URL: &str = "Where to: `https://...`, to a public host unless the operator allows others.";
-const KIND: Field =
-    may("kind", Kind::OneOf(KINDS), "One POST a message, or one for up to `batch` messages; `webhook` when left out.");
+const KIND: Field = may(
+    "kind",
+    Kind::OneOf(KINDS),
+    "One POST a message, or one for up to `batch` messages; `webhook` when left out.",
+);
 const SETTINGS_FIELD: Field = may("settings", Kind::Of(&SETTINGS), "What differs from the defaults.");
 
 static SETTINGS: Shape = Shape {
@@ -124,7 +127,12 @@ static ENDPOINT_IN: Shape = Shape {
 static ENDPOINT_PATCH: Shape = Shape {
     name: "EndpointPatch",
     about: "What changes of an endpoint.",
-    fields: &[may("url", Kind::Text, URL), KIND, SETTINGS_FIELD, may("paused", Kind::Bool, "Whether nothing is sent.")],
+    fields: &[
+        may("url", Kind::Text, URL),
+        KIND,
+        SETTINGS_FIELD,
+        may("paused", Kind::Bool, "Whether nothing is sent."),
+    ],
 };
 
 static ENDPOINT: Shape = Shape {
@@ -186,7 +194,9 @@ async fn put(mut call: Call) -> Result<Response> {
     let wanted: EndpointIn = of_value(body)?;
     let (status, endpoint) = match call.broker().create_endpoint(wanted.clone()).await {
         Ok(made) => (201, to_value(&made)?),
-        Err(error) if error.code() == Code::Conflict => (200, to_value(&replace(call.broker(), &name, wanted).await?)?),
+        Err(error) if error.code() == Code::Conflict => {
+            (200, to_value(&replace(call.broker(), &name, wanted).await?)?)
+        }
         Err(error) => return Err(error),
     };
     Ok(json_response(status, &ENDPOINT.write(endpoint)))
@@ -201,7 +211,8 @@ async fn replace(broker: &Broker, name: &str, wanted: EndpointIn) -> Result<Endp
     }
     let present = broker.get_endpoint(name).await?;
     let mut settings = to_value(&wanted.settings)?;
-    for header in present.settings.headers.keys().filter(|name| !wanted.settings.headers.contains_key(*name)) {
+    for header in present.settings.headers.keys().filter(|name| !wanted.settings.headers.contains_key(*name))
+    {
         settings["headers"][header] = Value::Null;
     }
     let patch = EndpointPatch {

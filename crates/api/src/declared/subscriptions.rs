@@ -60,8 +60,11 @@ static SUBSCRIPTION_IN: Shape = Shape {
     fields: &[must("topic", Kind::Text, "The event type."), FILTER, QUEUE, ENDPOINT],
 };
 
-static SUBSCRIPTION_PATCH: Shape =
-    Shape { name: "SubscriptionPatch", about: "What changes of a subscription.", fields: &[FILTER, QUEUE, ENDPOINT] };
+static SUBSCRIPTION_PATCH: Shape = Shape {
+    name: "SubscriptionPatch",
+    about: "What changes of a subscription.",
+    fields: &[FILTER, QUEUE, ENDPOINT],
+};
 
 static SUBSCRIPTION: Shape = Shape {
     name: "Subscription",
@@ -77,8 +80,11 @@ static SUBSCRIPTION: Shape = Shape {
     ],
 };
 
-static SUBSCRIPTIONS: Shape =
-    Shape { name: "SubscriptionPage", about: "Subscriptions.", fields: &page_fields(&Kind::Of(&SUBSCRIPTION)) };
+static SUBSCRIPTIONS: Shape = Shape {
+    name: "SubscriptionPage",
+    about: "Subscriptions.",
+    fields: &page_fields(&Kind::Of(&SUBSCRIPTION)),
+};
 
 async fn list(call: Call) -> Result<Response> {
     let page = call.page::<String>()?;

@@ -15,7 +15,9 @@ use crate::shape::{Field, Kind, Shape, may, must, page_fields};
 use crate::table::{PAGE, Row, Takes, run};
 
 pub(crate) const ROWS: &[Row] = &[
-    Row::new(Method::GET, "/topics", "listTopics", "Topics by name.", run!(list)).query(&PAGE).gives(200, &TOPICS),
+    Row::new(Method::GET, "/topics", "listTopics", "Topics by name.", run!(list))
+        .query(&PAGE)
+        .gives(200, &TOPICS),
     Row::new(Method::GET, "/topics/{topic}", "getTopic", "A topic.", run!(get)).gives(200, &TOPIC),
     Row::new(
         Method::PUT,
@@ -31,15 +33,23 @@ pub(crate) const ROWS: &[Row] = &[
         .needs(Scope::Operate)
         .takes(Takes::Json(&TOPIC_IN))
         .gives(200, &TOPIC),
-    Row::new(Method::DELETE, "/topics/{topic}", "deleteTopic", "Removes a topic without subscriptions.", run!(delete))
-        .needs(Scope::Operate)
-        .status(204),
+    Row::new(
+        Method::DELETE,
+        "/topics/{topic}",
+        "deleteTopic",
+        "Removes a topic without subscriptions.",
+        run!(delete),
+    )
+    .needs(Scope::Operate)
+    .status(204),
 ];
 
 const PRIORITY: Field = may("priority", Kind::Priority, "Of its events, unless they say otherwise.");
-const SCHEMA: Field = may("schema", Kind::Object, "A JSON Schema that payloads have to satisfy; none when null.");
+const SCHEMA: Field =
+    may("schema", Kind::Object, "A JSON Schema that payloads have to satisfy; none when null.");
 
-static TOPIC_IN: Shape = Shape { name: "TopicIn", about: "A topic to make or to change.", fields: &[PRIORITY, SCHEMA] };
+static TOPIC_IN: Shape =
+    Shape { name: "TopicIn", about: "A topic to make or to change.", fields: &[PRIORITY, SCHEMA] };
 
 static TOPIC: Shape = Shape {
     name: "Topic",

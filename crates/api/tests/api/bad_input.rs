@@ -19,7 +19,8 @@ async fn bodies_that_are_not_json_are_malformed_and_say_where() {
     check(&server, b"{\"orderId\": \"\xff\"}", 400, "malformed-body", "UTF-8 at line 1 column 14").await;
     check(&server, r#"{"amount": NaN}"#, 400, "malformed-body", "line 1 column").await;
     check(&server, r#"{"amount": 1e999}"#, 400, "malformed-body", "out of range").await;
-    check(&server, r#"{"amount": 123456789012345678901}"#, 400, "malformed-body", "does not fit 64 bits").await;
+    check(&server, r#"{"amount": 123456789012345678901}"#, 400, "malformed-body", "does not fit 64 bits")
+        .await;
     check(&server, r#"{"amount": 1, "amount": 2}"#, 400, "malformed-body", "comes twice").await;
     check(&server, "[".repeat(100_000), 400, "malformed-body", "deeper than 64 levels").await;
     check(&server, "not json", 400, "malformed-body", "line 1 column").await;
@@ -36,8 +37,10 @@ async fn bodies_that_are_too_large_are_refused_before_they_are_read() {
 #[tokio::test]
 async fn payloads_that_do_not_satisfy_the_schema_list_every_violation() {
     let server = Server::start().await;
-    let problem = server.post("/events", r#"{"orderid": "a", "amount": true}"#).await.refused(422, "invalid-payload");
-    let mut pointers: Vec<_> = problem["violations"].as_array().unwrap().iter().map(|one| one["pointer"].clone()).collect();
+    let problem =
+        server.post("/events", r#"{"orderid": "a", "amount": true}"#).await.refused(422, "invalid-payload");
+    let mut pointers: Vec<_> =
+        problem["violations"].as_array().unwrap().iter().map(|one| one["pointer"].clone()).collect();
     pointers.sort_by_key(|pointer| pointer.to_string());
     assert_eq!(pointers, ["/amount", "/orderId", "/orderid"]);
     check(&server, "null", 422, "invalid-payload", "schema").await;
@@ -65,11 +68,13 @@ async fn what_is_misspelt_is_named_with_what_was_meant() {
     let envelope = r#"{"type": "a", "payload": 1, "dueAtt": "x"}"#;
     let envelope = server.post("/events", envelope).await.refused(400, "unknown-parameter");
     assert_eq!(envelope["expected"], "perhaps `dueAt`");
-    let receive = server.post("/queues/low/receive", r#"{"maxMesages": 1}"#).await.refused(400, "unknown-parameter");
+    let receive =
+        server.post("/queues/low/receive", r#"{"maxMesages": 1}"#).await.refused(400, "unknown-parameter");
     assert_eq!(receive["expected"], "perhaps `maxMessages`");
     let queue = server.put("/queues/mail", r#"{"settings": {"visibility_seconds": 1}}"#).await;
     assert_eq!(queue.refused(400, "unknown-parameter")["expected"], "perhaps `visibilitySeconds`");
-    let redrive = server.post("/redrive/start", r#"{"errortype": "TIMEOUT"}"#).await.refused(400, "unknown-parameter");
+    let redrive =
+        server.post("/redrive/start", r#"{"errortype": "TIMEOUT"}"#).await.refused(400, "unknown-parameter");
     assert_eq!(redrive["expected"], "perhaps `errorType`");
     server.get("/redrive/preview?maxMessage=1").await.refused(400, "unknown-parameter");
 }
@@ -104,7 +109,10 @@ async fn keys_subjects_and_types_have_rules() {
         (json!({"type": "a", "payload": 1, "key": "x".repeat(256)}), "key"),
         (json!({"type": "a", "payload": 1, "subject": "a\nb"}), "subject"),
     ] {
-        assert_eq!(server.post("/events", event.to_string()).await.refused(422, "invalid-event")["field"], field);
+        assert_eq!(
+            server.post("/events", event.to_string()).await.refused(422, "invalid-event")["field"],
+            field
+        );
     }
     server.send("POST /events?type=a", &[("idempotency-key", "")], "1").await.refused(422, "invalid-event");
 }
@@ -112,7 +120,8 @@ async fn keys_subjects_and_types_have_rules() {
 #[tokio::test]
 async fn queues_that_are_not_there_and_delays_that_cannot_be_are_refused() {
     let server = Server::start().await;
-    let unknown = server.post("/queues/lwo/messages", r#"{"payload": 1}"#).await.refused(404, "unknown-queue");
+    let unknown =
+        server.post("/queues/lwo/messages", r#"{"payload": 1}"#).await.refused(404, "unknown-queue");
     assert!(unknown["expected"].as_str().unwrap().contains("low"), "{unknown:#}");
     server.post("/queues/lwo/receive", "{}").await.refused(404, "unknown-queue");
     for (body, field) in [
@@ -127,7 +136,12 @@ async fn queues_that_are_not_there_and_delays_that_cannot_be_are_refused() {
         let problem = server.post("/queues/low/messages", body).await.refused(400, "invalid-parameter");
         assert_eq!(problem["field"].as_str(), field, "{problem:#}");
     }
-    for body in [r#"{"maxMessages": 0}"#, r#"{"maxMessages": 1001}"#, r#"{"visibilitySeconds": 0}"#, r#"{"waitSeconds": 21}"#] {
+    for body in [
+        r#"{"maxMessages": 0}"#,
+        r#"{"maxMessages": 1001}"#,
+        r#"{"visibilitySeconds": 0}"#,
+        r#"{"waitSeconds": 21}"#,
+    ] {
         server.post("/queues/low/receive", body).await.refused(400, "invalid-parameter");
     }
 }
@@ -135,9 +149,14 @@ async fn queues_that_are_not_there_and_delays_that_cannot_be_are_refused() {
 #[tokio::test]
 async fn endpoints_without_a_scheme_or_with_credentials_are_refused() {
     let server = Server::start().await;
-    for url in ["shop.example/hook", "ftp://shop.example", "https://user:pass@shop.example/", "https://", ""] {
+    for url in ["shop.example/hook", "ftp://shop.example", "https://user:pass@shop.example/", "https://", ""]
+    {
         let body = json!({"url": url}).to_string();
-        assert_eq!(server.put("/endpoints/shop", body).await.refused(422, "invalid-endpoint")["field"], "url", "{url}");
+        assert_eq!(
+            server.put("/endpoints/shop", body).await.refused(422, "invalid-endpoint")["field"],
+            "url",
+            "{url}"
+        );
     }
 }
 

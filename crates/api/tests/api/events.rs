@@ -22,14 +22,25 @@ async fn the_labs_order_is_accepted_and_shown_as_it_was_sent() {
     let id = out["id"].as_str().unwrap();
 
     let shown = server.get(&format!("/v1/events/{id}")).await;
-    assert!(shown.text().contains(r#""payload":{"orderId": "test-123", "amount": 42.50}"#), "{}", shown.text());
+    assert!(
+        shown.text().contains(r#""payload":{"orderId": "test-123", "amount": 42.50}"#),
+        "{}",
+        shown.text()
+    );
     let shown = shown.expect(200);
-    assert_eq!((&shown["type"], &shown["status"], &shown["priority"]), (&json!("order"), &json!("PROCESSING"), &json!("LOW")));
+    assert_eq!(
+        (&shown["type"], &shown["status"], &shown["priority"]),
+        (&json!("order"), &json!("PROCESSING"), &json!("LOW"))
+    );
     assert_eq!(shown["messages"], json!({"total": 1, "delivered": 0, "dead": 0, "deferred": 0}));
     assert_eq!(shown["correlationId"].as_str().unwrap().len(), 32);
 
     let received = server.post("/queues/mail/receive", "{}").await;
-    assert!(received.text().contains(r#""payload":{"orderId": "test-123", "amount": 42.50}"#), "{}", received.text());
+    assert!(
+        received.text().contains(r#""payload":{"orderId": "test-123", "amount": 42.50}"#),
+        "{}",
+        received.text()
+    );
     assert_eq!(received.expect(200)["messages"][0]["event"]["id"], id);
 }
 
@@ -93,7 +104,10 @@ async fn the_type_comes_from_the_query_the_header_or_the_envelope() {
     let shown = async |id: &Value| server.get(&format!("/events/{}", id.as_str().unwrap())).await.expect(200);
     let by_query = server.post("/events?type=paid&subject=u1&priority=high", "{\"a\":1}").await.expect(202);
     let shown_one = shown(&by_query["id"]).await;
-    assert_eq!((&shown_one["type"], &shown_one["subject"], &shown_one["priority"]), (&json!("paid"), &json!("u1"), &json!("HIGH")));
+    assert_eq!(
+        (&shown_one["type"], &shown_one["subject"], &shown_one["priority"]),
+        (&json!("paid"), &json!("u1"), &json!("HIGH"))
+    );
     assert_eq!(shown_one["status"], "COMPLETED", "nobody subscribes");
 
     let by_header = server.send("POST /events", &[("posthaste-type", "paid")], "{\"a\":2}").await.expect(202);
@@ -139,7 +153,10 @@ async fn cloud_events_come_in_three_forms() {
         let body = format!("[{},{},{{\"specversion\":\"1.0\"}}]", event("1"), event(path));
         let out = server.send(&format!("POST {path}"), &batch, body).await.expect(207);
         assert_eq!(out["accepted"], 2);
-        assert_eq!((&out["results"][0]["duplicate"], &out["results"][1]["duplicate"]), (&json!(true), &json!(false)));
+        assert_eq!(
+            (&out["results"][0]["duplicate"], &out["results"][1]["duplicate"]),
+            (&json!(true), &json!(false))
+        );
         assert_eq!(out["results"][2]["problem"]["code"], "invalid-event");
     }
 }
@@ -177,17 +194,25 @@ async fn each_event_of_a_batch_is_accepted_or_refused_by_itself() {
     assert_eq!((&out["accepted"], results.len()), (&json!(2), 4));
     assert_eq!(results[0]["id"], results[3]["id"]);
     assert_eq!(results[3]["duplicate"], true);
-    let pointers: Vec<_> =
-        results[1]["problem"]["violations"].as_array().unwrap().iter().map(|one| one["pointer"].to_string()).collect();
+    let pointers: Vec<_> = results[1]["problem"]["violations"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["pointer"].to_string())
+        .collect();
     assert_eq!(pointers.iter().collect::<BTreeSet<_>>().len(), 3, "{pointers:?}");
     assert_eq!(results[2]["problem"]["code"], "unknown-parameter");
     assert_eq!(results[2]["problem"]["expected"], "perhaps `payload`");
 
-    let events: Vec<_> = (0..1_000).map(|n| json!({"payload": {"orderId": format!("n{n}"), "amount": 1}})).collect();
+    let events: Vec<_> =
+        (0..1_000).map(|n| json!({"payload": {"orderId": format!("n{n}"), "amount": 1}})).collect();
     let out = server.post("/events/batch", json!({"events": events}).to_string()).await.expect(202);
     assert_eq!(out["accepted"], 1_000);
     let events: Vec<_> = (0..1_001).map(|_| json!({})).collect();
-    server.post("/events/batch", json!({"events": events}).to_string()).await.refused(413, "payload-too-large");
+    server
+        .post("/events/batch", json!({"events": events}).to_string())
+        .await
+        .refused(413, "payload-too-large");
 }
 
 #[tokio::test]

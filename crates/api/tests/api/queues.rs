@@ -24,13 +24,20 @@ fn receipts(messages: &[Value]) -> Vec<&str> {
 #[tokio::test]
 async fn a_message_goes_through_unchanged() {
     let server = start().await;
-    let one = server.post("/queues/mail/messages", r#"{"payload": {"n": 1.50},"attributes":{"a":"b"}}"#).await;
+    let one =
+        server.post("/queues/mail/messages", r#"{"payload": {"n": 1.50},"attributes":{"a":"b"}}"#).await;
     assert_eq!(one.expect(202)["ids"].as_array().unwrap().len(), 1);
     let many = json!({"messages": [{"payload": null}, {"payloadBase64": "AP8="}]}).to_string();
-    assert_eq!(server.post("/queues/mail/messages", many).await.expect(202)["ids"].as_array().unwrap().len(), 2);
+    assert_eq!(
+        server.post("/queues/mail/messages", many).await.expect(202)["ids"].as_array().unwrap().len(),
+        2
+    );
 
     let peeked = server.get("/queues/mail/peek").await.expect(200);
-    assert_eq!((peeked["messages"].as_array().unwrap().len(), &peeked["messages"][0]["receives"]), (3, &json!(0)));
+    assert_eq!(
+        (peeked["messages"].as_array().unwrap().len(), &peeked["messages"][0]["receives"]),
+        (3, &json!(0))
+    );
 
     let answer = server.post("/queues/mail/receive", r#"{"maxMessages": 10}"#).await;
     assert!(answer.text().contains(r#""payload":{"n": 1.50}"#), "{}", answer.text());
@@ -40,8 +47,11 @@ async fn a_message_goes_through_unchanged() {
     assert_eq!(messages[2]["payloadBase64"], "AP8=");
     assert_eq!(server.get("/queues/mail").await.expect(200)["depth"]["inFlight"], 3);
 
-    let settled = server.post("/queues/mail/settle", json!({"receipts": receipts(&messages)}).to_string()).await;
-    assert!(settled.expect(200)["results"].as_array().unwrap().iter().all(|one| one.get("problem").is_none()));
+    let settled =
+        server.post("/queues/mail/settle", json!({"receipts": receipts(&messages)}).to_string()).await;
+    assert!(
+        settled.expect(200)["results"].as_array().unwrap().iter().all(|one| one.get("problem").is_none())
+    );
     let depth = server.get("/queues/mail").await.expect(200)["depth"].clone();
     assert_eq!((&depth["visible"], &depth["inFlight"], &depth["delayed"]), (&json!(0), &json!(0), &json!(0)));
 }
@@ -53,7 +63,8 @@ async fn a_batch_is_settled_message_by_message() {
     server.post("/queues/mail/messages", many).await.expect(202);
     let messages = receive(&server, json!({})).await;
     let receipts = receipts(&messages);
-    server.post("/queues/mail/settle", json!({"receipts": [receipts[0]]}).to_string()).await.expect(200);
+    let back = json!({"receipts": [receipts[0]], "delaySeconds": 600}).to_string();
+    server.post("/queues/mail/give-back", back).await.expect(200);
 
     let mixed = json!({"receipts": [receipts[0], "nonsense", receipts[1]]}).to_string();
     let results = server.post("/queues/mail/settle", mixed).await.expect(207)["results"].clone();
@@ -136,4 +147,16 @@ async fn a_delayed_message_waits() {
     assert!(receive(&server, json!({})).await.is_empty());
     let depth = server.get("/queues/mail").await.expect(200)["depth"].clone();
     assert_eq!((&depth["visible"], &depth["delayed"]), (&json!(0), &json!(1)));
+}
+
+#[tokio::test]
+async fn settings_change_one_by_one_or_all_at_once() {
+    let server = start().await;
+    let patch = r#"{"settings": {"maxReceives": 9}}"#;
+    let changed = server.patch("/queues/mail", patch).await.expect(200)["settings"].clone();
+    assert_eq!((&changed["maxReceives"], &changed["delaySeconds"]), (&json!(9), &json!(0)));
+    let put = r#"{"settings": {"delaySeconds": 5}}"#;
+    let changed = server.put("/queues/mail", put).await.expect(200)["settings"].clone();
+    assert_eq!((&changed["maxReceives"], &changed["delaySeconds"]), (&json!(5), &json!(5)));
+    assert_eq!(server.get("/queues/mail").await.expect(200)["settings"], changed);
 }

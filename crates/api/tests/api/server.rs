@@ -17,7 +17,6 @@ use tokio_util::sync::CancellationToken;
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     pub(crate) broker: Broker,
-    pub(crate) db: TestDb,
     stop: CancellationToken,
 }
 
@@ -37,10 +36,9 @@ impl Server {
     pub(crate) async fn with(setup: Setup) -> Self {
         let handle = install().expect("metrics");
         let db = TestDb::posthaste().await;
-        let pool = db.pool_with(posthaste_store::PoolOptions::of_size(10));
         let seal_key = SealKey::parse(&SealKey::generate().expect("a key")).ok();
         let options = BrokerOptions { seal_key, ..setup.options };
-        let broker = Broker::open(pool, options, Clock::system()).await.expect("a broker");
+        let broker = Broker::open(db.pool, options, Clock::system()).await.expect("a broker");
         let declares = Declaration::parse(setup.declares).unwrap_or_else(|errors| panic!("{errors:?}"));
         broker.apply(&declares).await.expect("the declarations");
 
@@ -58,7 +56,7 @@ impl Server {
             async move { broker.run_keeper(stop).await }
         });
         tokio::spawn(serve(listener, router, metrics, ServerSettings::default(), stop.clone()));
-        Self { address, broker, db, stop }
+        Self { address, broker, stop }
     }
 
     /// Sends a request on a connection of its own: `POST /events`, headers, body.

@@ -21,7 +21,7 @@ with input as materialized (
 ), settled as (
     update posthaste.{lease} l
     set
-        settled = l.settled + h.fresh,
+        returned = l.returned + h.fresh,
         closed = (select sum(upper(x) - lower(x)) from unnest(l.settled + l.returned + h.fresh) x) >= l.size
     from held h
     where l.id = h.id and not isempty(h.fresh)
