@@ -24,7 +24,7 @@ pub(crate) fn classify(error: &legacy::Error, was_written: bool) -> TransportErr
     let Some(cause) = find::<hyper::Error>(error) else {
         return transport_error(TransportKind::Reset, chain(error), was_written);
     };
-    if cause.is_parse() || cause.is_parse_too_large() {
+    if cause.is_parse() {
         let message = format!("the answer is not HTTP/1.1: {}", chain(cause));
         return transport_error(TransportKind::MalformedAnswer, message, was_written);
     }

@@ -36,11 +36,15 @@ pub(crate) struct Gates {
 impl Gates {
     /// The gate of an endpoint, brought up to date with the catalog.
     pub(crate) fn of(&self, broker: &Broker, declared: &Arc<Declared>, now_ms: i64) -> Arc<Gate> {
-        let gate = lock(&self.known)
-            .entry(declared.id)
-            .or_insert_with(|| Arc::new(Gate::new(broker, declared)))
-            .clone();
-        gate.update(broker, declared, now_ms);
+        let mut known = lock(&self.known);
+        if let Some(gate) = known.get(&declared.id) {
+            gate.update(broker, declared, now_ms);
+            return gate.clone();
+        }
+        let gate = Arc::new(Gate::new(broker, declared));
+        // A node that starts takes over what others know of the endpoint.
+        gate.adopt(declared, now_ms);
+        known.insert(declared.id, gate.clone());
         gate
     }
 }

@@ -130,7 +130,7 @@ impl Crew {
             match received {
                 Ok(messages) => {
                     may_have_more = messages.len() >= places.len();
-                    let known = self.know_all(catalog, &messages).await;
+                    let known = self.know_all(&messages).await;
                     self.clone().start_attempts(&mut attempts, &queue, known.as_deref(), messages, places);
                 }
                 Err(error) => {
@@ -144,7 +144,8 @@ impl Crew {
 
     /// A catalog that knows the subscriptions of all messages, or knows that they are gone. None when it could not
     /// be read: another node may have made a subscription a moment ago, and its messages must not die for that.
-    async fn know_all(&self, catalog: Arc<Catalog>, messages: &[Message]) -> Option<Arc<Catalog>> {
+    async fn know_all(&self, messages: &[Message]) -> Option<Arc<Catalog>> {
+        let catalog = self.shared.broker.catalog();
         let is_missing = |catalog: &Catalog, id: &SubscriptionId| {
             endpoint_of(catalog, Some(*id)).is_none() && !self.gone().contains(id)
         };

@@ -1,0 +1,94 @@
+//! Batches to functions: what the answer names as failed comes again, and nothing else.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use posthaste_broker::{EventIn, Payload};
+use posthaste_testkit::receiver::Behaviour;
+use serde_json::Value;
+
+use crate::post_office::{ORDERS, PostOffice, options};
+
+fn function() -> String {
+    let orders = ORDERS.replace("[queues.normal]", "[queues.normal]\nmax_concurrency = 20\nbatch = 50");
+    format!("{orders}\nkind = \"function\"\nbatch = 10\n")
+}
+
+fn messages(body: &[u8]) -> Vec<Value> {
+    serde_json::from_slice::<Value>(body).unwrap()["messages"].as_array().unwrap().clone()
+}
+
+/// Fails, at their first receive, those whose payload says so.
+fn fail_some(body: &[u8]) -> Bytes {
+    let failed: Vec<_> = messages(body)
+        .into_iter()
+        .filter(|message| message["payload"]["fails"] == true && message["receives"] == 1)
+        .map(|message| message["id"].clone())
+        .collect();
+    serde_json::json!({ "failed": failed }).to_string().into()
+}
+
+async fn publish(office: &PostOffice, count: usize) -> Vec<posthaste_base::EventId> {
+    let mut ids = Vec::new();
+    for n in 0..count {
+        let text = format!(r#"{{"n": {n}, "fails": {}}}"#, n % 5 == 0);
+        let event =
+            EventIn { event_type: Some("order".into()), ..EventIn::of(Payload::json(text.into()).unwrap()) };
+        ids.push(office.broker.publish(event).await.unwrap().id);
+    }
+    ids
+}
+
+#[tokio::test]
+async fn only_the_messages_that_a_function_names_as_failed_come_again() {
+    let mut office = PostOffice::without_worker(&function()).await;
+    office.receiver.behave("/shop", Behaviour::reply(fail_some));
+    let ids = publish(&office, 25).await;
+    office.start_worker(options());
+    office.all_delivered(&ids).await;
+    let mut receives: BTreeMap<i64, Vec<u64>> = BTreeMap::new();
+    for call in office.calls("/shop") {
+        let messages = messages(&call.body);
+        assert!(messages.len() <= 10, "a batch of {}", messages.len());
+        for message in messages {
+            assert_eq!((&message["type"], message["key"].is_string()), (&Value::from("order"), true));
+            let n = message["payload"]["n"].as_i64().unwrap();
+            receives.entry(n).or_default().push(message["receives"].as_u64().unwrap());
+        }
+    }
+    for (n, receives) in &receives {
+        assert_eq!(receives, if n % 5 == 0 { &[1, 2][..] } else { &[1][..] }, "message {n}");
+    }
+    assert_eq!(receives.len(), 25);
+    let failed = office.broker.show_event(ids[0]).await.unwrap();
+    let first = failed.attempts.iter().find(|attempt| attempt.receive == 1).unwrap();
+    assert_eq!(
+        (first.category.as_deref(), first.code.as_deref()),
+        (Some("PROCESSING"), Some("named-as-failed"))
+    );
+    assert!(office.calls("/shop").len() < 25, "messages go together");
+}
+
+#[tokio::test]
+async fn function_that_fails_as_a_whole_gets_all_of_its_messages_again() {
+    let mut office = PostOffice::without_worker(&function()).await;
+    office.receiver.behave("/shop", Behaviour::answer(200).fail_first(1, 500));
+    let ids = publish(&office, 8).await;
+    office.start_worker(options());
+    office.all_delivered(&ids).await;
+    for id in ids {
+        assert_eq!(office.broker.show_event(id).await.unwrap().attempts.len(), 2);
+    }
+}
+
+#[tokio::test]
+async fn answer_too_long_to_be_read_settles_nothing() {
+    let mut office = PostOffice::without_worker(&function()).await;
+    office.receiver.behave("/shop", Behaviour::huge_body(200_000));
+    let ids = publish(&office, 2).await;
+    office.start_worker(options());
+    for id in ids {
+        let (letter, _) = office.died(id).await;
+        assert_eq!((letter.category.as_str(), letter.code.as_str()), ("PROCESSING", "answer-too-long"));
+    }
+}
