@@ -113,7 +113,7 @@ pub(crate) async fn accept_in(
             add_messages(&catalog, &mut messages, new.id, routed);
         }
     }
-    insert_messages(session, &messages).await?;
+    insert_messages(session, broker, &messages).await?;
     if !later.is_empty() {
         event::wait(session, &later).await?;
     }
@@ -155,7 +155,7 @@ pub(crate) async fn publish_in(session: &Session, broker: &Broker, due: &[EventR
     ids.extend(refused.keys());
     fanouts.resize(ids.len(), 1);
     event::mark_published(session, &ids, &fanouts, broker.keep_event_seconds(&catalog)).await?;
-    insert_messages(session, &messages).await?;
+    insert_messages(session, broker, &messages).await?;
     uptake::refuse_in(session, broker, due, &refused).await?;
     if !unrouted.is_empty() {
         Box::pin(finish::finish_unrouted_in(session, broker, &unrouted)).await?;
@@ -211,16 +211,14 @@ fn add_messages(catalog: &Catalog, messages: &mut BTreeMap<Segment, Messages>, e
     }
 }
 
-async fn insert_messages(session: &Session, messages: &BTreeMap<Segment, Messages>) -> Result<(), Abort> {
-    for (segment, columns) in messages {
-        posthaste_store::queue::publish(
-            session,
-            *segment,
-            &columns.events,
-            &columns.subscriptions,
-            &columns.tracked,
-        )
-        .await?;
+async fn insert_messages(
+    session: &Session,
+    broker: &Broker,
+    messages: &BTreeMap<Segment, Messages>,
+) -> Result<(), Abort> {
+    for (segment, Messages { events, subscriptions, tracked }) in messages {
+        posthaste_store::queue::publish(session, *segment, events, subscriptions, tracked).await?;
+        broker.count_sent(segment.queue, events.len());
     }
     Ok(())
 }

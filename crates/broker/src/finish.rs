@@ -99,6 +99,10 @@ async fn finish_locked_in(session: &Session, broker: &Broker, events: &[Uuid]) -
     if finished.is_empty() {
         return Ok(());
     }
+    for event in finished.iter().filter(|event| event.schedule_id.is_some()) {
+        let metrics = &broker.inner.metrics.schedule;
+        if event.failed { &metrics.occurrences_failed } else { &metrics.occurrences_ended }.increment(1);
+    }
     let nexts = next_occurrences(session, &finished).await?;
     let catalog = broker.catalog();
     let announced = finished.iter().filter_map(|event| domain::finished(&catalog, event)).collect();

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::transact::Abort;
-use crate::{Broker, accept, finish};
+use crate::{Broker, accept, finish, metrics};
 
 /// How long a lead lasts when nobody renews it: a dead leader is replaced after this.
 const LEAD_SECONDS: f64 = 5.0;
@@ -63,6 +63,7 @@ impl Broker {
         };
         let mut failures: u32 = 0;
         while !shutdown.is_cancelled() {
+            let started = std::time::Instant::now();
             let pause = match keeper.turn(&shutdown).await {
                 Ok(()) => {
                     failures = 0;
@@ -73,6 +74,7 @@ impl Broker {
                         tracing::warn!(%error, cause = error.cause(), "the keeper could not do its work and tries again");
                     }
                     failures += 1;
+                    self.inner.metrics.schedule.tick(None, started.elapsed());
                     Duration::from_millis(100 * u64::from(failures.min(20)))
                 }
             };
@@ -88,14 +90,15 @@ impl Broker {
     /// programs without a scheduler of their own.
     pub async fn publish_due(&self) -> Result<usize> {
         let mut published = 0;
+        let started = std::time::Instant::now();
+        let mut longest = Duration::ZERO;
         for priority in Priority::ALL {
             loop {
-                let started = std::time::Instant::now();
                 let batch = posthaste_store::transaction(self.pool(), |tx| async move {
                     publish_batch(&tx, self, priority).await
                 });
                 let batch: Published = batch.await.map_err(Error::from)?;
-                self.count_tick(batch.count, started.elapsed(), batch.oldest_due, batch.now);
+                longest = longest.max(metrics::lag(batch.oldest_due, batch.now));
                 for queue in &batch.queues {
                     self.ring(*queue);
                 }
@@ -105,6 +108,7 @@ impl Broker {
                 }
             }
         }
+        self.count_tick(published, started.elapsed(), longest);
         Ok(published)
     }
 
@@ -194,7 +198,7 @@ async fn sweep_batch(
     let receives_max =
         broker.catalog().queues.get(&segment.queue).map_or(3, |queue| i32::from(queue.settings.max_receives));
     let half = lead::current_half(session, segment.queue).await?;
-    let mut messages = 0;
+    let mut messages: usize = 0;
     let mut outcomes = Vec::new();
     for lease in &expired {
         let returned = lead::return_lease(session, segment, half, lease.lease, receives_max).await?;
@@ -207,6 +211,7 @@ async fn sweep_batch(
             }
         }
     }
+    broker.count_expired(segment.queue, messages);
     if !outcomes.is_empty() {
         finish::finish_in(session, broker, &outcomes).await?;
     }
@@ -240,6 +245,10 @@ impl Keeper {
         let was_leader = self.is_leader;
         self.is_leader = lead::take_lead(&session, "keeper", self.node, LEAD_SECONDS).await?;
         self.lead_until = Instant::now() + LEAD_RENEWED_EVERY;
+        self.broker.inner.metrics.schedule.leader.set(if self.is_leader { 1.0 } else { 0.0 });
+        if was_leader && !self.is_leader {
+            self.broker.forget_depths();
+        }
         if self.is_leader && !was_leader {
             tracing::info!("this node keeps the schedule now");
             self.swept_until = None;
@@ -310,9 +319,8 @@ impl Keeper {
         let catalog = self.broker.catalog();
         for queue in catalog.queues.values() {
             self.rotate(Segment::new(queue.id, queue.segment)).await?;
-            let depth = crate::queue::depth_of(&self.broker, queue.id).await?;
-            self.broker.set_depth(queue, &depth);
         }
+        self.broker.measure_queues().await?;
         let broker = &self.broker;
         let session = broker.pool().get().await.map_err(Error::from)?;
         event::sweep_expired(&session, TIDY_BATCH).await?;
@@ -356,6 +364,8 @@ impl Keeper {
         if !self.is_leader {
             return;
         }
+        self.broker.inner.metrics.schedule.leader.set(0.0);
+        self.broker.forget_depths();
         if let Ok(session) = self.broker.pool().get().await {
             // Should this fail, the lead runs out by itself.
             let _ = lead::give_up_lead(&session, "keeper", self.node).await;

@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 
 use posthaste_base::{Category, Error, EventId, MessageId, Priority, QueueId, Result, ScheduleId};
+use posthaste_observe::Source;
 use posthaste_store::Session;
 use posthaste_store::event::{self, EventRow, Refused};
 use uuid::Uuid;
@@ -28,7 +29,7 @@ pub(crate) async fn check(broker: &Broker, due: &[EventRow]) -> Result<HashMap<U
             Err(error) => Err(error),
         };
         match checked {
-            Ok(()) => {}
+            Ok(()) => broker.count_accepted(Source::Sql, 1),
             Err(error) if error.code().http_status() >= 500 => return Err(error),
             Err(error) => drop(refused.insert(row.id, error)),
         }
@@ -56,6 +57,7 @@ pub(crate) async fn refuse_in(
             code = %error.code(),
             "event `{}` from SQL is not valid and goes to the dead letter queue", row.id
         );
+        broker.count_refused(error.code());
         broker.count_dead(queue, Category::Validation);
         rows.push(Refused {
             id: row.id,

@@ -176,6 +176,8 @@ impl EndpointMetrics {
 #[derive(Clone)]
 pub struct ScheduleMetrics {
     pub lag_seconds: Gauge,
+    /// 1 while this node keeps the schedule.
+    pub leader: Gauge,
     pub occurrences_made: Counter,
     pub occurrences_moved: Counter,
     pub occurrences_ended: Counter,
@@ -191,6 +193,7 @@ impl ScheduleMetrics {
         let occurrences = |outcome| counter(&names::OCCURRENCES, &[outcome]);
         Self {
             lag_seconds: gauge(&names::SCHEDULER_LAG, &[]),
+            leader: gauge(&names::LEADER, &["keeper"]),
             occurrences_made: occurrences("made"),
             occurrences_moved: occurrences("moved"),
             occurrences_ended: occurrences("ended"),

@@ -19,5 +19,6 @@ pub use handles::{
 };
 pub use http::HttpMetrics;
 pub use logs::LogFormat;
+pub use metrics::Counter;
 pub use registry::{Handle, install};
 pub use trace::TraceParent;

@@ -83,20 +83,20 @@ macro_rules! table {
 
 table! {
     EVENTS_ACCEPTED = "posthaste_events_accepted_total", Counter, Count, ["source"],
-        "Events accepted, by where they came from: http, sql, schedule or domain.";
+        "Events accepted, by where they came from: http, sql (counted when they are due), schedule or domain.";
     EVENTS_REFUSED = "posthaste_events_refused_total", Counter, Count, ["code"],
         "Events refused, by error code.";
     IDEMPOTENCY_HITS = "posthaste_idempotency_hits_total", Counter, Count, ["outcome"],
         "Events whose idempotency key was known: duplicate (same content, one effect) or conflict (other content).";
 
     QUEUE_MESSAGES = "posthaste_queue_messages", Gauge, Count, ["queue", "state"],
-        "Messages in a queue, by state: visible, in_flight or delayed. The states are disjoint.";
+        "Messages in a queue, by state: visible, in_flight or delayed. The states are disjoint. Only the leader counts.";
     QUEUE_OLDEST_AGE = "posthaste_queue_oldest_age_seconds", Gauge, Seconds, ["queue"],
         "Age of the oldest visible message of a queue; 0 when there is none.";
     QUEUE_BUSY = "posthaste_queue_busy", Gauge, Count, ["queue"],
         "Messages of a queue that this node's workers are working on.";
     MESSAGES_SENT = "posthaste_messages_sent_total", Counter, Count, ["queue"],
-        "Messages put into a queue.";
+        "Messages put into a queue by nodes; what SQL sends by itself is first seen when it is received.";
     MESSAGES_RECEIVED = "posthaste_messages_received_total", Counter, Count, ["queue"],
         "Messages leased to a consumer; a message that comes back counts again.";
     EMPTY_RECEIVES = "posthaste_empty_receives_total", Counter, Count, ["queue"],

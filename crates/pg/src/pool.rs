@@ -4,13 +4,14 @@
 
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use deadpool_postgres::{
     Connect, Hook, HookError, Manager, ManagerConfig, Object, PoolError, RecyclingMethod, Runtime,
     TimeoutType, Timeouts,
 };
 use futures::future::BoxFuture;
+use posthaste_observe::{Counter, DatabaseMetrics};
 use tokio::task::JoinHandle;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
@@ -24,6 +25,8 @@ pub type Session = deadpool_postgres::ClientWrapper;
 
 #[derive(Clone, Debug)]
 pub struct PoolOptions {
+    /// What its metrics are labelled with.
+    pub name: &'static str,
     pub size: usize,
     /// How long `get` waits for a connection to be given back.
     pub wait: Duration,
@@ -36,6 +39,7 @@ pub struct PoolOptions {
 impl PoolOptions {
     pub fn of_size(size: usize) -> Self {
         Self {
+            name: "main",
             size: size.max(1),
             wait: Duration::from_secs(10),
             connect: Duration::from_secs(10),
@@ -54,6 +58,7 @@ pub struct Pool {
 struct Shared {
     target: Target,
     options: PoolOptions,
+    metrics: DatabaseMetrics,
     server_version_num: std::sync::OnceLock<u32>,
 }
 
@@ -78,8 +83,10 @@ impl Pool {
     pub fn lazy(target: Target, options: PoolOptions) -> Result<Self> {
         let tls = tls::connector(&target)?;
         let manager_config = ManagerConfig { recycling_method: RecyclingMethod::Fast };
-        let manager =
-            Manager::from_connect(target.driver_config().clone(), Connector { tls }, manager_config);
+        let metrics = DatabaseMetrics::new(options.name);
+        metrics.connections_max.set(options.size as f64);
+        let connector = Connector { tls, lost: metrics.connection_errors.clone() };
+        let manager = Manager::from_connect(target.driver_config().clone(), connector, manager_config);
         let idle_check = options.idle_check;
         let inner = deadpool_postgres::Pool::builder(manager)
             .max_size(options.size)
@@ -104,16 +111,33 @@ impl Pool {
             }))
             .build()
             .map_err(|error| Error::InvalidTarget { message: error.to_string() })?;
-        let shared = Shared { target, options, server_version_num: std::sync::OnceLock::new() };
+        let shared = Shared { target, options, metrics, server_version_num: std::sync::OnceLock::new() };
         Ok(Self { inner, shared: Arc::new(shared) })
     }
 
     /// Lends a connection, which is made anew where the old one broke.
     pub async fn get(&self) -> Result<Connection> {
-        match self.inner.get().await {
+        let metrics = &self.shared.metrics;
+        let started = Instant::now();
+        let got = self.inner.get().await;
+        metrics.wait_seconds.record(started.elapsed());
+        let status = self.inner.status();
+        metrics.in_use.set(status.size.saturating_sub(status.available) as f64);
+        metrics.idle.set(status.available as f64);
+        match got {
             Ok(object) => Ok(Connection { object }),
-            Err(error) => Err(self.explain(error)),
+            Err(error) => {
+                if !matches!(error, PoolError::Timeout(TimeoutType::Wait) | PoolError::Closed) {
+                    metrics.connection_errors.increment(1);
+                }
+                Err(self.explain(error))
+            }
         }
+    }
+
+    /// A transaction on one of its connections runs again.
+    pub(crate) fn count_retry(&self) {
+        self.shared.metrics.retries.increment(1);
     }
 
     /// The version as the server counts it, such as 150018; asked once.
@@ -214,6 +238,8 @@ impl DerefMut for Connection {
 /// Makes connections. The pool's own connector would warn once for every connection that a restart cuts.
 struct Connector {
     tls: MakeRustlsConnect,
+    /// Counts connections that ended by an error.
+    lost: Counter,
 }
 
 type Driven = (tokio_postgres::Client, JoinHandle<()>);
@@ -223,11 +249,12 @@ impl Connect for Connector {
         &self,
         config: &tokio_postgres::Config,
     ) -> BoxFuture<'_, std::result::Result<Driven, tokio_postgres::Error>> {
-        let config = config.clone();
+        let (config, lost) = (config.clone(), self.lost.clone());
         Box::pin(async move {
             let (client, connection) = config.connect(self.tls.clone()).await?;
             let task = tokio::spawn(async move {
                 if let Err(error) = connection.await {
+                    lost.increment(1);
                     // Whoever uses the connection gets the error and says so.
                     tracing::debug!(%error, "database connection ended");
                 }

@@ -118,6 +118,7 @@ where
             pool.forget_statements();
         }
         tracing::debug!(attempt, %cause, "transaction runs again");
+        pool.count_retry();
         tokio::time::sleep(jittered(options.delay, attempt)).await;
         attempt += 1;
     }

@@ -5,6 +5,7 @@ use std::sync::Weak;
 
 use bytes::Bytes;
 use posthaste_base::{Code, Error, MessageId, QueueId, Result, limits};
+use posthaste_observe::Source;
 use posthaste_store::queue as store;
 use posthaste_store::segment::Segment;
 
@@ -84,6 +85,7 @@ async fn send_batch(broker: &Broker, batch: Vec<Request<Send, MessageId>>) {
         let half = catalog.queues.get(&queue).map_or(0, |queue| queue.segment);
         match send_group(broker, Segment::new(queue, half), is_later, &group).await {
             Ok(ids) => {
+                broker.count_sent(queue, ids.len());
                 if is_later {
                     broker.ring_keeper();
                 } else {
@@ -195,6 +197,7 @@ async fn announce_in(
     let announced: Vec<NewEvent> = later.collect();
     if !announced.is_empty() {
         accept::accept_in(session, broker, &announced).await?;
+        broker.count_accepted(Source::Domain, announced.len());
     }
     Ok(())
 }

@@ -16,6 +16,7 @@ use posthaste_store::{Session, attempt};
 use super::{Receipt, lease_lost};
 use crate::broker::Inner;
 use crate::gather::{Gather, Request};
+use crate::metrics::Ends;
 use crate::transact::Abort;
 use crate::{Broker, finish};
 
@@ -181,17 +182,21 @@ async fn settle_batch(broker: &Broker, batch: Vec<Request<Settlement, ()>>) {
     if has_later || has_dead {
         broker.ring_keeper();
     }
+    let mut ends = Ends::default();
     for request in batch {
         let receipt = request.input.receipt;
         if lost.contains(&(receipt.segment, receipt.held.lease, receipt.held.seq)) {
             request.answer(Err(lease_lost(&receipt)));
-        } else {
-            if let End::Dead(death) = &request.input.end {
-                broker.count_dead(receipt.segment.queue, death.category);
-            }
-            request.answer(Ok(()));
+            continue;
         }
+        match &request.input.end {
+            End::Done => ends.acknowledged(receipt.segment.queue),
+            End::Later { .. } => ends.returned(receipt.segment.queue),
+            End::Dead(death) => broker.count_dead(receipt.segment.queue, death.category),
+        }
+        request.answer(Ok(()));
     }
+    broker.count_ends(&ends);
 }
 
 type Lost = HashSet<(Segment, LeaseId, i64)>;

@@ -126,6 +126,7 @@ pub(crate) async fn follow_in(
     rows::withdraw(session, &plan.withdrawn).await?;
     rows::move_waiting(session, &plan.moves).await?;
     rows::advance(session, &plan.advances).await?;
+    broker.inner.metrics.schedule.occurrences_moved.increment(plan.moves.len() as u64);
     make_in(session, broker, &plan.nexts, announced).await?;
     rows::wake(session).await?;
     Ok(plan.followed)

@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use posthaste_base::{EventId, Priority, Result, ScheduleId};
 use posthaste_engine::recurrence::{Rule, Yearly};
 use posthaste_engine::{canonical, due, zone};
+use posthaste_observe::Source;
 use posthaste_store::Session;
 use posthaste_store::schedule::{self as rows, Advance, ScheduleRow};
 use serde_json::Value;
@@ -164,6 +165,9 @@ pub(crate) async fn make_in(
         return Ok(());
     }
     let accepted = accept::accept_in(session, broker, &events).await?;
+    broker.count_accepted(Source::Schedule, made);
+    broker.count_accepted(Source::Domain, events.len() - made);
+    broker.inner.metrics.schedule.occurrences_made.increment(made as u64);
     let mut refused = Vec::new();
     for (event, accepted) in events.drain(..made).zip(accepted) {
         if !matches!(accepted, Accepted::New { .. }) {

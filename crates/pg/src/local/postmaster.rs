@@ -247,8 +247,10 @@ fn is_postgres(pid: Pid) -> bool {
 
 async fn check_answers(target: &Target) -> Result<()> {
     let target = target.clone().with_database("postgres");
-    let pool =
-        Pool::lazy(target, PoolOptions { connect: Duration::from_secs(5), ..PoolOptions::of_size(1) })?;
+    let pool = Pool::lazy(
+        target,
+        PoolOptions { name: "local", connect: Duration::from_secs(5), ..PoolOptions::of_size(1) },
+    )?;
     pool.get().await.map(drop)
 }
 

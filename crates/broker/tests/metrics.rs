@@ -1,0 +1,269 @@
+//! Each metric says what has happened: driven against a real database, and read from the text that is scraped.
+//!
+//! The registry is one for the process, so each test has queues of its own names.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use posthaste_base::{Category, Clock};
+use posthaste_broker::{
+    Broker, BrokerOptions, Declaration, EventIn, Message, Payload, RedriveIn, SendIn, Settlement,
+};
+use posthaste_engine::due::parse_due;
+use posthaste_engine::failure::{Unsettled, classify_unsettled};
+use posthaste_observe::names::{self, Metric};
+use posthaste_observe::{Handle, install};
+use posthaste_testkit::db::TestDb;
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+struct Desk {
+    db: TestDb,
+    broker: Broker,
+    handle: Handle,
+}
+
+impl Desk {
+    async fn open(declaration: &str) -> Self {
+        // Before the broker, whose handles would record nothing.
+        let handle = install().expect("a registry");
+        let db = TestDb::posthaste().await;
+        let broker = open(&db).await;
+        broker.apply(&Declaration::parse(declaration).expect("a declaration")).await.expect("it is applied");
+        Self { db, broker, handle }
+    }
+
+    async fn pass(&mut self, seconds: i64) {
+        self.db.set_clock_ahead(seconds).await;
+        self.broker = open(&self.db).await;
+    }
+
+    async fn sql(&self, statement: &str) {
+        self.db.pool.get().await.unwrap().batch_execute(statement).await.unwrap();
+    }
+
+    async fn receive(&self, queue: &str, max: usize) -> Vec<Message> {
+        self.broker.receive(queue, max, Some(30), Duration::ZERO).await.expect("messages")
+    }
+
+    /// The number behind `series`, such as `name{label="x"}`; NaN when it is not there.
+    fn value(&self, series: &str) -> f64 {
+        let text = self.handle.render();
+        let line = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        line.map_or(f64::NAN, |number| number.parse().expect("a number"))
+    }
+
+    fn check(&self, expected: &[(&str, f64)]) {
+        let found: Vec<_> = expected.iter().map(|(series, _)| (*series, self.value(series))).collect();
+        assert_eq!(found, expected);
+    }
+}
+
+async fn open(db: &TestDb) -> Broker {
+    Broker::open(db.pool.clone(), BrokerOptions::default(), Clock::system()).await.expect("a broker")
+}
+
+fn json_payload(text: &'static str) -> Payload {
+    Payload::json(text.as_bytes().into()).expect("JSON")
+}
+
+#[tokio::test]
+async fn a_queue_shows_what_went_through_it_and_what_is_in_it() {
+    let mut desk = Desk::open("[queues.q]\nmax_receives = 2\n").await;
+    let send = |delay_seconds| SendIn { payload: "x".into(), delay_seconds, ..SendIn::default() };
+    desk.broker
+        .send("q", vec![send(None), send(None), send(None), send(None), send(Some(600))])
+        .await
+        .unwrap();
+    let mut held = desk.receive("q", 4).await;
+    desk.broker.settle(vec![held.remove(0).receipt]).await.unwrap();
+    desk.broker.give_back(vec![held.remove(0).receipt], 300).await.unwrap();
+    let permanent = posthaste_engine::failure::Failure {
+        category: Category::Permanent,
+        ..classify_unsettled(Unsettled::ReceivesExhausted)
+    };
+    desk.broker.conclude(vec![Settlement::dead(held.remove(0).receipt, &permanent)]).await.unwrap();
+    assert!(desk.receive("q", 1).await.is_empty());
+    desk.broker.send("q", vec![send(None)]).await.unwrap();
+    desk.broker.measure_queues().await.unwrap();
+    desk.check(&[
+        (r#"posthaste_messages_sent_total{queue="q"}"#, 6.0),
+        (r#"posthaste_messages_received_total{queue="q"}"#, 4.0),
+        (r#"posthaste_empty_receives_total{queue="q"}"#, 1.0),
+        (r#"posthaste_claim_duration_seconds_count{queue="q"}"#, 2.0),
+        (r#"posthaste_claim_messages_sum{queue="q"}"#, 4.0),
+        (r#"posthaste_messages_settled_total{queue="q",outcome="acknowledged"}"#, 1.0),
+        (r#"posthaste_messages_settled_total{queue="q",outcome="returned"}"#, 1.0),
+        (r#"posthaste_messages_settled_total{queue="q",outcome="expired"}"#, 0.0),
+        (r#"posthaste_dead_letters_total{queue="q",category="permanent"}"#, 1.0),
+        (r#"posthaste_dead_letter_messages{queue="q"}"#, 1.0),
+        (r#"posthaste_queue_messages{queue="q",state="visible"}"#, 1.0),
+        (r#"posthaste_queue_messages{queue="q",state="in_flight"}"#, 1.0),
+        (r#"posthaste_queue_messages{queue="q",state="delayed"}"#, 2.0),
+    ]);
+
+    desk.pass(40).await;
+    let queue = desk.broker.catalog().queue("q").unwrap().id;
+    assert_eq!(desk.broker.sweep_leases(queue, None).await.unwrap(), 1);
+    let run = RedriveIn { per_message_delay_jitter: Some(0), ..RedriveIn::default() };
+    desk.broker.start_redrive(&run).await.unwrap();
+    desk.broker.move_due(10).await.unwrap();
+    desk.broker.measure_queues().await.unwrap();
+    desk.check(&[
+        (r#"posthaste_messages_settled_total{queue="q",outcome="expired"}"#, 1.0),
+        (r#"posthaste_redriven_messages_total{queue="q"}"#, 1.0),
+        (r#"posthaste_dead_letter_messages{queue="q"}"#, 0.0),
+        (r#"posthaste_queue_messages{queue="q",state="visible"}"#, 2.0),
+        (r#"posthaste_queue_messages{queue="q",state="in_flight"}"#, 0.0),
+        (r#"posthaste_queue_messages{queue="q",state="delayed"}"#, 3.0),
+    ]);
+    let age = desk.value(r#"posthaste_queue_oldest_age_seconds{queue="q"}"#);
+    assert!((39.0..60.0).contains(&age), "{age}");
+}
+
+const SCHEMAS: &str = r#"
+[queues.inbox]
+[types.order]
+schema = { type = "object", required = ["orderId"] }
+[subscriptions.orders]
+topic = "order"
+queue = "inbox"
+[subscriptions.ticks]
+topic = "tick"
+queue = "inbox"
+[subscriptions.told]
+topic = "EventScheduled"
+queue = "inbox"
+"#;
+
+#[tokio::test]
+async fn the_scheduler_shows_its_rounds_its_lag_and_where_events_came_from() {
+    let mut desk = Desk::open(SCHEMAS).await;
+    desk.sql("select posthaste.publish('order', '{\"orderId\": 1}'), posthaste.publish('order', '{}')").await;
+    let later = EventIn {
+        event_type: Some("order".into()),
+        due: Some(parse_due(&(jiff::Timestamp::now() + Duration::from_secs(100)).to_string()).unwrap()),
+        ..EventIn::of(json_payload("{\"orderId\": 2}"))
+    };
+    desk.broker.publish(later).await.unwrap();
+    assert_eq!(desk.broker.publish_due().await.unwrap(), 2);
+    desk.check(&[
+        (r#"posthaste_events_accepted_total{source="sql"}"#, 1.0),
+        (r#"posthaste_events_refused_total{code="invalid-payload"}"#, 1.0),
+        (r#"posthaste_dead_letters_total{queue="low",category="validation"}"#, 1.0),
+        (r#"posthaste_events_accepted_total{source="domain"}"#, 1.0),
+        (r#"posthaste_messages_sent_total{queue="inbox"}"#, 2.0),
+        (r#"posthaste_scheduler_ticks_total{outcome="done"}"#, 1.0),
+        ("posthaste_scheduler_claimed_events_sum", 2.0),
+        ("posthaste_scheduler_tick_duration_seconds_count", 1.0),
+    ]);
+    desk.pass(160).await;
+    // The node's own clock has not moved; what was due by the database's is not late by its.
+    assert_eq!(desk.broker.publish_due().await.unwrap(), 1);
+    desk.check(&[("posthaste_scheduler_lag_seconds", 0.0)]);
+    desk.sql("update posthaste.event set published_at = null where due_at > accepted_at").await;
+    desk.sql("insert into posthaste.waiting select priority, now() - interval '60 s', id from posthaste.event where due_at > accepted_at").await;
+    desk.sql("update posthaste.event set due_at = now() - interval '60 s' where due_at > accepted_at").await;
+    assert_eq!(desk.broker.publish_due().await.unwrap(), 1);
+    let lag = desk.value("posthaste_scheduler_lag_seconds");
+    assert!((60.0..90.0).contains(&lag), "{lag}");
+    assert_eq!(desk.broker.publish_due().await.unwrap(), 0);
+    desk.check(&[("posthaste_scheduler_lag_seconds", 0.0)]);
+}
+
+#[tokio::test]
+async fn occurrences_are_counted_as_they_are_made_moved_and_ended() {
+    let mut desk = Desk::open(SCHEMAS).await;
+    let subject =
+        |zone: &str| serde_json::from_value(json!({"zone": zone, "dates": {"birthday": "1990-03-15"}}));
+    desk.broker.put_subject("u1", subject("Europe/Berlin").unwrap()).await.unwrap();
+    let schedule = json!({"type": "BIRTHDAY", "subject": "u1", "follows": "birthday"});
+    desk.broker.create_schedule(serde_json::from_value(schedule).unwrap()).await.unwrap();
+    desk.broker.put_subject("u1", subject("Asia/Tokyo").unwrap()).await.unwrap();
+    let minutely = json!({"name": "t", "type": "tick", "rule": {"cron": "* * * * *"}, "zone": "UTC"});
+    desk.broker.create_schedule(serde_json::from_value(minutely).unwrap()).await.unwrap();
+    for round in 1..=2 {
+        desk.pass(round * 70).await;
+        desk.broker.publish_due().await.unwrap();
+        let messages = desk.receive("inbox", 10).await;
+        let is_tick =
+            |message: &&Message| message.event.as_ref().is_some_and(|event| event.event_type == "tick");
+        let tick = messages.iter().find(is_tick).expect("an occurrence").receipt;
+        let failure = classify_unsettled(Unsettled::ReceivesExhausted);
+        let end = if round == 1 { Settlement::done(tick) } else { Settlement::dead(tick, &failure) };
+        desk.broker.conclude(vec![end]).await.unwrap().remove(0).unwrap();
+    }
+    desk.check(&[
+        (r#"posthaste_schedule_occurrences_total{outcome="made"}"#, 4.0),
+        (r#"posthaste_schedule_occurrences_total{outcome="moved"}"#, 1.0),
+        (r#"posthaste_schedule_occurrences_total{outcome="ended"}"#, 1.0),
+        (r#"posthaste_schedule_occurrences_total{outcome="failed"}"#, 1.0),
+        (r#"posthaste_events_accepted_total{source="schedule"}"#, 4.0),
+        (r#"posthaste_events_accepted_total{source="domain"}"#, 4.0),
+    ]);
+}
+
+#[tokio::test]
+async fn the_keeper_shows_that_it_leads_and_the_database_how_it_is_used() {
+    let desk = Desk::open("[queues.q]\n").await;
+    desk.broker.send("q", vec![SendIn { payload: "x".into(), ..SendIn::default() }]).await.unwrap();
+    let stop = CancellationToken::new();
+    let keeper = tokio::spawn({
+        let (broker, stop) = (desk.broker.clone(), stop.clone());
+        async move { broker.run_keeper(stop).await }
+    });
+    while desk.value(r#"posthaste_queue_messages{queue="q",state="visible"}"#) != 1.0 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    desk.check(&[
+        (r#"posthaste_leader{role="keeper"}"#, 1.0),
+        (r#"posthaste_database_connections_max{pool="main"}"#, 10.0),
+        (r#"posthaste_database_connection_errors_total{pool="main"}"#, 0.0),
+    ]);
+    assert!(desk.value(r#"posthaste_database_connections{pool="main",state="in_use"}"#) >= 1.0);
+    assert!(desk.value(r#"posthaste_database_wait_seconds_count{pool="main"}"#) >= 1.0);
+    stop.cancel();
+    keeper.await.unwrap();
+    desk.check(&[
+        (r#"posthaste_leader{role="keeper"}"#, 0.0),
+        (r#"posthaste_queue_messages{queue="q",state="visible"}"#, 0.0),
+    ]);
+}
+
+/// Where metrics are fed that the tests of this file do not drive: the file, and what is in it.
+const ELSEWHERE: &[(&Metric, &str, &str)] = &[
+    (&names::IDEMPOTENCY_HITS, "api/src/events.rs", "metrics.duplicates.increment"),
+    (&names::QUEUE_BUSY, "deliver/src/worker.rs", "metrics.busy.increment"),
+    (&names::DELIVERY_LATENCY, "deliver/src/attempt.rs", ".latency_seconds.record"),
+    (&names::ATTEMPTS, "deliver/src/attempt.rs", ".attempt(failure"),
+    (&names::ATTEMPT_DURATION, "deliver/src/attempt.rs", ".attempt(failure"),
+    (&names::ATTEMPTS_IN_FLIGHT, "deliver/src/gate.rs", "metrics.in_flight.increment"),
+    (&names::DEFERRALS, "deliver/src/gate.rs", "metrics.deferred("),
+    (&names::BREAKER_STATE, "deliver/src/gate.rs", "metrics.breaker_state.set"),
+    (&names::BREAKER_TRIPS, "deliver/src/gate.rs", "metrics.breaker_trips.increment"),
+    (&names::HTTP_REQUESTS, "web/src/request.rs", "metrics.answered("),
+    (&names::HTTP_DURATION, "web/src/request.rs", "metrics.answered("),
+    (&names::HTTP_IN_FLIGHT, "web/src/request.rs", "metrics.in_flight.increment"),
+    (&names::HTTP_CONNECTIONS, "web/src/server.rs", "metrics.connections.increment"),
+    (&names::HTTP_CONNECTIONS_REFUSED, "web/src/server.rs", "metrics.connections_refused.increment"),
+    (&names::DATABASE_RETRIES, "pg/src/pool.rs", "metrics.retries.increment"),
+];
+
+#[tokio::test]
+async fn every_metric_has_a_producer() {
+    let crates = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned();
+    for (metric, file, text) in ELSEWHERE {
+        let source = std::fs::read_to_string(crates.join(file)).unwrap();
+        assert!(source.contains(text), "{} is not fed in {file} any more", metric.name);
+    }
+    let own = include_str!("metrics.rs");
+    let elsewhere: BTreeSet<&str> = ELSEWHERE.iter().map(|(metric, ..)| metric.name).collect();
+    let of_process = |name: &str| name.starts_with("process_") || name == names::BUILD_INFO.name;
+    let handle = install().unwrap();
+    for metric in names::ALL {
+        let name = metric.name;
+        let is_checked = own.contains(&format!("(r#\"{name}")) || own.contains(&format!("(\"{name}"));
+        let is_shown = of_process(name) && handle.render().contains(&format!("\n{name}"));
+        assert!(is_checked || is_shown || elsewhere.contains(name), "{name} has no producer");
+    }
+}
