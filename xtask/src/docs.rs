@@ -1,4 +1,7 @@
 //! Writes the generated pages of `docs/`, and tells whether they are up to date.
+//!
+//! The configuration's page is printed by the program itself, which alone knows all settings; a test of its own says
+//! when that page is out of date. Not for: pages that people write.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -7,8 +10,13 @@ use posthaste_base::Code;
 
 use crate::{Result, process};
 
-/// The page of error codes; tidy checks it too.
-pub(crate) const ERRORS_PATH: &str = "docs/errors.md";
+/// Makes the text of a page.
+type Maker = fn() -> String;
+
+/// Pages, and how they are made; tidy checks them too.
+pub(crate) const PAGES: &[(&str, Maker)] =
+    &[("docs/errors.md", errors_page), ("docs/metrics.md", metrics_page)];
+const CONFIGURATION_PATH: &str = "docs/configuration.md";
 
 /// What the exit codes mean, for every command.
 const EXIT_CODES: &[(u8, &str)] = &[
@@ -22,21 +30,45 @@ const EXIT_CODES: &[(u8, &str)] = &[
 ];
 
 pub(crate) fn run(only_check: bool) -> Result<()> {
-    let path = process::root().join(ERRORS_PATH);
-    let page = errors_page();
-    if only_check {
-        return match fs::read_to_string(&path) {
-            Ok(present) if present == page => Ok(()),
-            _ => Err(format!("`{ERRORS_PATH}` is out of date: run `cargo xtask docs`")),
-        };
+    for (path, page) in PAGES {
+        keep(path, &page(), only_check)?;
     }
-    fs::write(&path, page).map_err(|error| format!("{}: {error}", path.display()))?;
-    eprintln!("wrote {ERRORS_PATH}");
-    Ok(())
+    let arguments = ["run", "--quiet", "--package", "posthaste-cli", "--", "config", "reference"];
+    let page = process::output(&mut process::cargo(&arguments))
+        .ok_or("`posthaste config reference` failed; `cargo build` says why")?;
+    keep(CONFIGURATION_PATH, &format!("{page}\n"), only_check)
+}
+
+/// Writes a page, or only compares it with what is there.
+fn keep(path: &str, page: &str, only_check: bool) -> Result<()> {
+    let file = process::root().join(path);
+    let is_there = fs::read_to_string(&file).is_ok_and(|present| present == page);
+    match (is_there, only_check) {
+        (true, _) => Ok(()),
+        (false, true) => Err(format!("`{path}` is out of date: run `cargo xtask docs`")),
+        (false, false) => {
+            fs::write(&file, page).map_err(|error| format!("{}: {error}", file.display()))?;
+            eprintln!("wrote {path}");
+            Ok(())
+        }
+    }
+}
+
+/// The page of every metric.
+fn metrics_page() -> String {
+    format!(
+        "# Metrics\n\n\
+         <!-- Generated from crates/observe/src/names.rs by `cargo xtask docs`. Change it there. -->\n\n\
+         `GET /metrics` answers with these in Prometheus' text format. A metric keeps its name, its labels and its \
+         meaning once it is released. Numbers are those of one node: sum them. What is in queues is shown by the one \
+         node that keeps the schedule (`posthaste_leader`), and by no other. What to look at first is in \
+         [operations.md](operations.md).\n\n{}",
+        posthaste_observe::names::reference()
+    )
 }
 
 /// The page of every error code, in the order of the catalogue.
-pub(crate) fn errors_page() -> String {
+fn errors_page() -> String {
     let mut page = String::from(
         "# Error codes\n\n\
          <!-- Generated from crates/base/src/code.rs by `cargo xtask docs`. Change it there. -->\n\n\

@@ -12,7 +12,6 @@ use posthaste_pg::local::{LocalOptions, LocalServer};
 use posthaste_pg::{Pool, PoolOptions, Target};
 use posthaste_store::{SESSION_SETTINGS, schema};
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 use crate::ask::talk;
 use crate::config::{self, Config, Place};
@@ -58,13 +57,8 @@ impl Database {
         }
     }
 
-    /// Tries until the database can be reached, for `within`, or until `stop`. Only what may pass by itself is
-    /// tried again.
-    pub(crate) async fn open_patiently(
-        settings: &config::Database,
-        within: Duration,
-        stop: &CancellationToken,
-    ) -> Result<Self, Error> {
+    /// Tries until the database can be reached, for `within`. Only what may pass by itself is tried again.
+    pub(crate) async fn open_patiently(settings: &config::Database, within: Duration) -> Result<Self, Error> {
         let deadline = Instant::now() + within;
         let mut pause = Duration::from_millis(250);
         loop {
@@ -85,10 +79,7 @@ impl Database {
                 error.message(),
                 left.as_secs().max(1)
             );
-            tokio::select! {
-                () = tokio::time::sleep(pause.min(left)) => {}
-                () = stop.cancelled() => return Err(error),
-            }
+            tokio::time::sleep(pause.min(left)).await;
             pause = (pause * 2).min(RETRY_PAUSE_MAX);
         }
     }
@@ -128,12 +119,28 @@ impl Database {
     }
 }
 
-/// Reads the configuration and opens the database for one command, with `act` in between.
+/// Reads the configuration and opens a database that is there for one command, with `act` in between.
 pub(crate) async fn with_database<T>(
     place: &Place,
     act: impl AsyncFnOnce(&Database, &Config) -> anyhow::Result<T>,
 ) -> anyhow::Result<T> {
     let config = Config::load(place, Vec::new())?;
+    // Or a command in the wrong folder would make an empty database and find nothing in it.
+    let folder = config.database.folder();
+    if config.database.url.is_none() && matches!(folder.join("data/PG_VERSION").try_exists(), Ok(false)) {
+        let message = format!("there is no database in `{}` yet", folder.display());
+        return Err(Error::new(Code::SchemaMissing, message)
+            .hint("start a node with `posthaste serve`, or name a database: `--database-url`, `--data-dir` or `--config`")
+            .into());
+    }
+    with_new_database(config, act).await
+}
+
+/// The same with a private server that is made when it is not there.
+pub(crate) async fn with_new_database<T>(
+    config: Config,
+    act: impl AsyncFnOnce(&Database, &Config) -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
     quiet_logs(&config)?;
     let database = Database::open(&config.database, COMMAND_POOL_SIZE, talk).await?;
     let outcome = act(&database, &config).await;

@@ -110,8 +110,18 @@ fn outside<T: Serialize + ?Sized>(item: &T) -> serde_json::Result<Value> {
 }
 
 /// What is below these has names that are the caller's own.
-const CALLERS: &[&str] =
-    &["payload", "attributes", "headers", "filter", "schema", "dates", "event_types", "eventTypes", "old", "new"];
+const CALLERS: &[&str] = &[
+    "payload",
+    "attributes",
+    "headers",
+    "filter",
+    "schema",
+    "dates",
+    "event_types",
+    "eventTypes",
+    "old",
+    "new",
+];
 
 fn camel_case(value: Value) -> Value {
     match value {

@@ -50,6 +50,7 @@ impl AddressPolicy {
             Error::new(Code::InvalidEndpoint, format!("the host is {reason}"))
                 .field("url")
                 .expected("a public address, or one that the operator allows")
+                .hint("use a public host, or allow its network: `allow_networks` in `[delivery]`")
         })
     }
 }

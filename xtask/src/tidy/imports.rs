@@ -62,7 +62,7 @@ const ROWS: &[Row] = &[
         never: &[],
     },
     Row { name: "testkit", imports: &["base", "pg", "store", "change"], never: &[] },
-    Row { name: "xtask", imports: &["base"], never: &["tokio", "clap"] },
+    Row { name: "xtask", imports: &["base", "observe"], never: &["tokio", "clap"] },
 ];
 
 /// A crate for tests, which every other one may use for its own tests.

@@ -29,10 +29,12 @@ fn check_file(tree: &Tree, file: &File) -> Vec<Problem> {
     problems
 }
 
-fn check_generated(tree: &Tree) -> Option<Problem> {
-    let file = tree.file(docs::ERRORS_PATH)?;
-    let message = "is not what the catalogue of codes says; run `cargo xtask docs`";
-    (file.text != docs::errors_page()).then(|| Problem::new(file, 0, message))
+fn check_generated(tree: &Tree) -> impl Iterator<Item = Problem> {
+    docs::PAGES.iter().filter_map(|(path, page)| {
+        let file = tree.file(path)?;
+        let message = "is not what the code says; run `cargo xtask docs`";
+        (file.text != page()).then(|| Problem::new(file, 0, message))
+    })
 }
 
 /// The targets of all links and images, with their lines, outside code.
@@ -155,7 +157,8 @@ mod tests {
 
     #[test]
     fn stale_page_of_codes_is_found() {
-        check_one(check, &[(docs::ERRORS_PATH, "# Error codes\n")], "run `cargo xtask docs`");
-        check_none(check, &[(docs::ERRORS_PATH, &docs::errors_page())]);
+        let (path, page) = docs::PAGES[0];
+        check_one(check, &[(path, "# Error codes\n")], "run `cargo xtask docs`");
+        check_none(check, &[(path, &page())]);
     }
 }

@@ -33,7 +33,7 @@ use crate::config::{Config, Place};
 use crate::database::{Database, open_broker};
 use crate::failure::FINDINGS;
 use crate::node::{self, Node};
-use crate::output;
+use crate::output::{self, counted};
 use crate::seal;
 
 /// How long the calendar's endpoint fails.
@@ -150,7 +150,8 @@ impl Story<'_> {
                 started_by: "demo".into(),
             };
             let run = self.broker.start_redrive(&redrive).await?;
-            say(&format!("redrive {} gives {} letters of `{}` back", run.id, run.total, group.cause));
+            let letters = counted(u64::try_from(run.total).unwrap_or_default(), "letter");
+            say(&format!("redrive {} gives `{}` back: {letters}", run.id, group.cause));
             let deadline = Instant::now() + PATIENCE;
             while self.broker.redrive(run.id).await?.status == RedriveStatus::Running {
                 give_up_after(deadline, "the redrive")?;
@@ -168,10 +169,8 @@ impl Story<'_> {
             };
             let done = self.broker.discard_dead(&discard).await?;
             account.discarded += done.discarded;
-            say(&format!(
-                "{} letters of `{}` are archived: no redrive can help them",
-                done.discarded, group.cause
-            ));
+            let letters = counted(done.discarded, "letter");
+            say(&format!("archived `{}`: {letters}, which no redrive can help", group.cause));
         }
         self.watch(screen, account, |account, dead| account.open() == 0 && dead == 0).await
     }

@@ -93,7 +93,7 @@ pub(crate) struct Send {
     /// The payload as it is, @FILE, or - for standard input.
     payload: String,
     /// How long until it can be received.
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     delay_seconds: Option<u32>,
     #[command(flatten)]
     output: Output,

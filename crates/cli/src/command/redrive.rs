@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use posthaste_base::RedriveId;
+use posthaste_base::{Code, Error, RedriveId};
 use posthaste_broker::{Broker, RedriveOut, RedriveStatus};
 
 use crate::ask::{Consent, talk};
@@ -64,10 +64,15 @@ pub(crate) struct Cancel {
 
 /// Follow a run until it ends. It needs a node that runs: nothing moves without one.
 #[derive(Args, Debug)]
-#[command(before_long_help = "Examples:\n  posthaste redrive watch 3")]
+#[command(
+    before_long_help = "Examples:\n  posthaste redrive watch 3\n  posthaste redrive watch 3 --within-seconds 600"
+)]
 pub(crate) struct Watch {
     /// The run's id.
     id: i64,
+    /// Give up after so long; the run goes on.
+    #[arg(long, value_name = "SECONDS")]
+    within_seconds: Option<u64>,
     #[command(flatten)]
     output: Output,
 }
@@ -100,7 +105,17 @@ impl Redrive {
                         cancel.output.one("redrive", &broker.cancel_redrive(run.id).await?)?;
                     }
                 }
-                Redrive::Watch(follow) => return watch(broker, RedriveId(follow.id), follow.output).await,
+                Redrive::Watch(follow) => {
+                    let watched = watch(broker, RedriveId(follow.id), follow.output);
+                    let Some(within_seconds) = follow.within_seconds else { return watched.await };
+                    let within = Duration::from_secs(within_seconds);
+                    return tokio::time::timeout(within, watched).await.unwrap_or_else(|_| {
+                        let message =
+                            format!("redrive {} has not ended within {within_seconds} s", follow.id);
+                        let error = Error::new(Code::Timeout, message);
+                        Err(error.hint("see that a node runs, and watch it again: the run goes on").into())
+                    });
+                }
             }
             Ok(ExitCode::SUCCESS)
         })

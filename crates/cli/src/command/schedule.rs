@@ -19,7 +19,7 @@ use crate::output::Output;
 pub(crate) enum Schedule {
     List(List),
     Show(Show),
-    Create(Create),
+    Create(Box<Create>),
     Pause(Pause),
     Resume(Resume),
     Cancel(Cancel),

@@ -6,8 +6,8 @@ use clap::{Args, Subcommand};
 use posthaste_store::schema as store;
 
 use crate::ask::{Consent, talk};
-use crate::config::Place;
-use crate::database::with_database;
+use crate::config::{Config, Place};
+use crate::database::{with_database, with_new_database};
 use crate::output::{self, Output};
 
 /// Look at Posthaste's own tables, or bring them up to date: status, upgrade, sql.
@@ -54,7 +54,8 @@ impl Schema {
                 .await?;
             }
             Schema::Upgrade(upgrade) => {
-                with_database(place, async |database, _| upgrade.run(&database.pool).await).await?;
+                let config = Config::load(place, Vec::new())?;
+                with_new_database(config, async |database, _| upgrade.run(&database.pool).await).await?;
             }
         }
         Ok(ExitCode::SUCCESS)

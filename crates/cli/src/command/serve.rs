@@ -52,8 +52,7 @@ impl Serve {
         let stop = CancellationToken::new();
         tokio::spawn(hear_signals(stop.clone())?);
         let within = Duration::from_secs(u64::from(config.database.connect_seconds));
-        let Some(opened) =
-            stop.run_until_cancelled(Database::open_patiently(&config.database, within, &stop)).await
+        let Some(opened) = stop.run_until_cancelled(Database::open_patiently(&config.database, within)).await
         else {
             return Ok(ExitCode::SUCCESS);
         };
@@ -89,10 +88,10 @@ impl Serve {
         node::apply(config, &broker).await?;
         let mut node = Node::start(config, &broker, metrics).await?;
         if let Some(address) = node.address {
-            tracing::info!(%address, "listening on http://{address}");
             if let Some(path) = &self.port_file {
                 write_address(path, &address.to_string())?;
             }
+            tracing::info!(%address, "listening on http://{address}");
         }
         let roles: Vec<_> =
             config.server.roles.iter().map(|role| format!("{role:?}").to_lowercase()).collect();

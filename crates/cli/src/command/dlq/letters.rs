@@ -103,7 +103,8 @@ impl Discard {
         let look = usize::try_from(self.max_messages.unwrap_or(1_000)).unwrap_or(0).clamp(1, PAGE_MAX);
         let found = broker.list_dead(&filter, false, None, look).await?;
         let more = if found.next.is_some() { "at least " } else { "" };
-        let what = format!("move {more}{} to the archive", counted(found.letters.len() as u64, "dead letter"));
+        let what =
+            format!("move {more}{} to the archive", counted(found.letters.len() as u64, "dead letter"));
         if found.letters.is_empty() {
             talk("there are no such dead letters");
         } else if self.consent.get(&what)? {

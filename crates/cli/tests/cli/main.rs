@@ -1,0 +1,13 @@
+//! The built binary as people and scripts use it: what it prints, and with which exit code it ends.
+//!
+//! Not for: what the broker does underneath, which its own tests hold. One binary, so that it is linked once.
+
+mod config;
+mod database;
+mod dead;
+mod declare;
+mod embedded;
+mod events;
+mod program;
+mod serve;
+mod slow;

@@ -1,0 +1,93 @@
+//! A node as its operator sees it: it starts, says where it listens, refuses what is unsafe, and ends cleanly.
+
+use std::net::TcpListener;
+
+use posthaste_testkit::db::TestDb;
+use rustix::process::Signal;
+
+use super::program::Program;
+
+const EVENT: &str = r#"{"orderId": "test-123", "amount": 42.50}"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sigterm_ends_a_node_cleanly() {
+    let db = TestDb::empty().await;
+    let program = Program::with(&db);
+    let node = program.serve(&["--port-file", "port"]);
+    assert_eq!(std::fs::read_to_string(program.path("port")).unwrap().trim(), node.address);
+    assert_eq!(node.post("/events", "", EVENT).0, 202);
+    node.signal(Signal::TERM);
+    let (code, said) = node.end();
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("stopping: finishing what is under way") && said.ends_with("stopped"), "{said}");
+    assert!(!program.path("port").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sigint_while_the_database_is_away_ends_a_node_too() {
+    let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).unwrap().port();
+    let program = Program::alone().env("DATABASE_URL", &format!("postgres://u@127.0.0.1:{port}/d"));
+    let node = program.start(&[]);
+    node.wait_for("tried again for");
+    node.signal(Signal::INT);
+    assert_eq!(node.end().0, Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_port_in_use_is_said() {
+    let db = TestDb::posthaste().await;
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let outcome = Program::with(&db).run(&["serve", "--listen", &address]);
+    outcome.check(2, &["`server.listen`", &address, "Address already in use"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_nodes_share_one_database() {
+    let db = TestDb::empty().await;
+    let (one, two) = (Program::with(&db), Program::with(&db));
+    // Secrets are sealed with one key on all nodes.
+    let key = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=";
+    let (one, two) = (one.env("POSTHASTE_SERVER__SEAL_KEY", key), two.env("POSTHASTE_SERVER__SEAL_KEY", key));
+    let (first, second) = (one.serve(&[]), two.serve(&["--roles", "api"]));
+    let (status, accepted) = first.post("/events", "", EVENT);
+    assert_eq!(status, 202);
+    let (status, repeated) = second.post("/events", "", EVENT);
+    assert_eq!(status, 200.max(status), "{repeated}");
+    let id = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap()["id"].clone();
+    assert_eq!(id(&accepted), id(&repeated));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_listener_that_others_reach_needs_a_key_which_is_shown_once_and_works() {
+    let db = TestDb::posthaste().await;
+    let program = Program::with(&db);
+    let refused = program.run(&["serve", "--listen", "0.0.0.0:0"]);
+    refused.check(4, &["open-listener", "posthaste keys create"]);
+
+    let created = program.run(&["keys", "create", "shop", "--scope", "publish"]).check(0, &["only time"]);
+    let key = created.stdout.trim();
+    assert!(!key.is_empty() && !key.contains(char::is_whitespace), "{created:?}");
+    let listed = program.run(&["keys", "list"]).check(0, &["shop", "publish"]);
+    assert!(!listed.stdout.contains(key));
+
+    let node = program.serve(&["--listen", "0.0.0.0:0"]);
+    let with_key = |key: &str| format!("authorization: Bearer {key}\r\n");
+    assert_eq!(node.post("/events", "", EVENT).0, 401);
+    assert_eq!(node.post("/events", &with_key("ph_wrong"), EVENT).0, 401);
+    assert_eq!(node.post("/events", &with_key(key), EVENT).0, 202);
+    assert_eq!(node.post("/queues/low/purge", &with_key(key), "").0, 403);
+    program.run(&["keys", "revoke", "shop"]).check(4, &["not-confirmed"]);
+    program.run(&["keys", "revoke", "shop", "--yes"]).check(0, &["revokedAt"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn failure_modes_need_to_be_enabled() {
+    let db = TestDb::posthaste().await;
+    let set = ["failure-mode", "set", "random_fail_p30", "--seed", "7", "--yes"];
+    Program::with(&db).run(&set).check(4, &["failure-modes-disabled", "failure_modes = true"]);
+    let program = Program::with(&db).config("[server]\nfailure_modes = true\n");
+    program.run(&set).check(0, &["random_fail_p30"]);
+    assert_eq!(program.json(&["failure-mode", "show"], "failureMode")["mode"], "random_fail_p30");
+    program.run(&["failure-mode", "set", "none", "--yes"]).check(0, &["none"]);
+}
