@@ -53,6 +53,10 @@ impl Call {
         let path = parts.extract::<RawPathParams>().await.map_err(|error| {
             Error::new(Code::InvalidParameter, "the path cannot be decoded").caused_by(error)
         })?;
+        if let Some((name, _)) = path.iter().find(|(_, value)| value.contains('\0')) {
+            let error = Error::new(Code::InvalidParameter, "the path holds a NUL");
+            return Err(error.field(name).expected("a name or an id"));
+        }
         Ok(Self { api, row, parts, path, body: Some(body) })
     }
 

@@ -19,7 +19,7 @@ use serde_json::json;
 
 use crate::call::{Call, json_response};
 use crate::events::ATTEMPT;
-use crate::shape::{Field, Kind, Shape, may, must, page_fields};
+use crate::shape::{Field, Kind, Shape, may, must, or_null, page_fields};
 use crate::table::{CURSOR, LIMIT, Param, Row, Takes, param, run};
 
 pub(crate) const ROWS: &[Row] = &[
@@ -139,10 +139,10 @@ pub(crate) static DEAD_LETTER: Shape = Shape {
         must("id", Kind::Int(1, i64::MAX), "Its id as a dead letter."),
         must("queue", Kind::Text, "The queue that it died in."),
         must("messageId", Kind::Int(1, i64::MAX), "Its id as a message, which a redrive keeps."),
-        must("eventId", Kind::Text, "The event that it comes from, or null."),
-        must("type", Kind::Text, "The type of that event, or null."),
-        must("subscription", Kind::Text, "The subscription that it was made for, or null."),
-        must("endpoint", Kind::Text, "The endpoint that it was for, or null."),
+        or_null("eventId", Kind::Text, "The event that it comes from, or null."),
+        or_null("type", Kind::Text, "The type of that event, or null."),
+        or_null("subscription", Kind::Text, "The subscription that it was made for, or null."),
+        or_null("endpoint", Kind::Text, "The endpoint that it was for, or null."),
         must("receives", Kind::Int(0, 1_000), "How often it was received."),
         must("category", Kind::Text, "VALIDATION, TRANSIENT, PERMANENT, TIMEOUT or PROCESSING."),
         must("code", Kind::Text, "The cause more exactly."),

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::Api;
 use crate::call::{Call, item_problem, json_response, to_value};
-use crate::shape::{Field, Kind, Shape, may, must};
+use crate::shape::{Field, Kind, Shape, may, must, or_null};
 use crate::table::{Param, Row, Takes, param, run};
 
 pub(crate) const ROWS: &[Row] = &[
@@ -79,7 +79,7 @@ const PUBLISHED_FIELDS: [Field; 4] = [
     must("duplicate", Kind::Bool, "Whether the same event was accepted before, under this id."),
 ];
 
-static BATCH: Shape = Shape {
+pub(crate) static BATCH: Shape = Shape {
     name: "PublishedBatch",
     about: "What became of each event, in the order in which they came.",
     fields: &[
@@ -133,7 +133,7 @@ static EVENT: Shape = Shape {
         must("id", Kind::Text, "Its id."),
         must("key", Kind::Text, "Its idempotency key."),
         must("type", Kind::Text, "Its type."),
-        must("subject", Kind::Text, "Whom it is about, or null."),
+        or_null("subject", Kind::Text, "Whom it is about, or null."),
         must("priority", Kind::Priority, "How urgent it is."),
         must(
             "status",
@@ -143,11 +143,11 @@ static EVENT: Shape = Shape {
         ),
         must("dueAt", Kind::Time, "When it is due."),
         must("acceptedAt", Kind::Time, "When it was accepted."),
-        must("publishedAt", Kind::Time, "When it became messages, or null."),
-        must("cancelledAt", Kind::Time, "When it was cancelled, or null."),
-        must("finishedAt", Kind::Time, "When its last message ended, where that is tracked, or null."),
-        must("scheduleId", Kind::Int(1, i64::MAX), "The schedule that made it, or null."),
-        must("correlationId", Kind::Text, "The id of the request that brought it, or null."),
+        or_null("publishedAt", Kind::Time, "When it became messages, or null."),
+        or_null("cancelledAt", Kind::Time, "When it was cancelled, or null."),
+        or_null("finishedAt", Kind::Time, "When its last message ended, where that is tracked, or null."),
+        or_null("scheduleId", Kind::Int(1, i64::MAX), "The schedule that made it, or null."),
+        or_null("correlationId", Kind::Text, "The id of the request that brought it, or null."),
         must("messages", Kind::Of(&MESSAGE_COUNTS), "How its messages are getting on."),
         must("attempts", Kind::List(&Kind::Of(&ATTEMPT)), "Calls to endpoints, oldest first; 100 at most."),
         may("attributes", Kind::Object, "Its attributes."),
@@ -173,14 +173,14 @@ pub(crate) static ATTEMPT: Shape = Shape {
     fields: &[
         must("at", Kind::Time, "When it ended."),
         must("messageId", Kind::Int(1, i64::MAX), "The message that was sent."),
-        must("endpoint", Kind::Text, "The endpoint, or null when it is gone."),
+        or_null("endpoint", Kind::Text, "The endpoint, or null when it is gone."),
         must("receive", Kind::Int(1, 1_000), "Which receive of the message it was."),
-        must("status", Kind::Int(100, 599), "The HTTP status, or null when there was no answer."),
+        or_null("status", Kind::Int(100, 599), "The HTTP status, or null when there was no answer."),
         must("latencyMs", Kind::Int(0, i64::MAX), "How long it took."),
-        must("category", Kind::Text, "Why it failed, or null when it did not."),
-        must("code", Kind::Text, "The same more exactly, or null."),
-        must("error", Kind::Text, "What went wrong, or null."),
-        must("response", Kind::Text, "The first bytes of the response, or null."),
+        or_null("category", Kind::Text, "Why it failed, or null when it did not."),
+        or_null("code", Kind::Text, "The same more exactly, or null."),
+        or_null("error", Kind::Text, "What went wrong, or null."),
+        or_null("response", Kind::Text, "The first bytes of the response, or null."),
     ],
 };
 

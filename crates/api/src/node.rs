@@ -61,10 +61,10 @@ impl Health {
             return found.clone();
         }
         let found = match tokio::time::timeout(TIMEOUT, broker.health()).await {
-            Ok(found) => found.map_err(as_unavailable),
+            Ok(found) => found.map_err(shown),
             Err(_) => {
-                let message = format!("the database did not answer within {} s", TIMEOUT.as_secs());
-                Err(Error::new(Code::DatabaseUnreachable, message))
+                let message = format!("it did not answer within {} s", TIMEOUT.as_secs());
+                Err(shown(Error::new(Code::DatabaseUnreachable, message)))
             }
         };
         *last = Some((Instant::now(), found.clone()));
@@ -72,12 +72,11 @@ impl Health {
     }
 }
 
-/// Whatever is wrong, a probe has to see that the node is not ready.
-fn as_unavailable(error: Error) -> Error {
-    match error.code().http_status() {
-        503 => error,
-        _ => Error::new(Code::Unavailable, "events cannot be accepted").caused_by(error),
-    }
+/// Whatever is wrong, a probe has to see that the node is not ready; but anybody may probe, so where the database
+/// is stays in the log.
+fn shown(error: Error) -> Error {
+    let code = if error.code().http_status() == 503 { error.code() } else { Code::Unavailable };
+    Error::new(code, format!("events cannot be accepted: {}", code.title())).caused_by(error)
 }
 
 async fn health(call: Call) -> Result<Response> {

@@ -10,7 +10,7 @@ use http::Method;
 use posthaste_base::Code;
 use serde_json::{Map, Value, json};
 
-use crate::events::{ENVELOPE, ENVELOPES, EVENT_TYPE, IDEMPOTENCY_KEY};
+use crate::events::{BATCH, ENVELOPE, ENVELOPES, EVENT_TYPE, IDEMPOTENCY_KEY};
 use crate::messages::MESSAGES_IN;
 use crate::shape::{Kind, Shape};
 use crate::table::{Row, Takes, rows};
@@ -88,6 +88,13 @@ fn operation(row: &'static Row, shapes: &mut Shapes) -> Value {
 
 fn responses(row: &'static Row, shapes: &mut Shapes) -> Value {
     let good = match (row.gives, row.id) {
+        (Some(shape), "publishEvent") => {
+            let content = json!({"application/json": {"schema": {"anyOf": [
+                reference(shape, shapes),
+                reference(&BATCH, shapes),
+            ]}}});
+            json!({"description": "An event that is accepted; or what became of each CloudEvent of a batch.", "content": content})
+        }
         (Some(shape), _) => {
             let content = json!({"application/json": {"schema": reference(shape, shapes)}});
             json!({"description": shape.about, "content": content})
@@ -203,6 +210,9 @@ fn schema_of_shape(shape: &Shape) -> Value {
         .iter()
         .map(|field| {
             let mut schema = schema_of_kind(field.kind);
+            if field.is_nullable {
+                schema = or_null(schema);
+            }
             if schema.get("description").is_none() {
                 schema["description"] = field.about.into();
             }
@@ -221,6 +231,20 @@ fn schema_of_shape(shape: &Shape) -> Value {
         schema["required"] = required.into();
     }
     schema
+}
+
+fn or_null(mut schema: Value) -> Value {
+    match schema.get("type").cloned() {
+        Some(kind) => {
+            schema["type"] = json!([kind, "null"]);
+            if let Some(known) = schema.get_mut("enum").and_then(Value::as_array_mut) {
+                known.push(Value::Null);
+            }
+            schema
+        }
+        None if schema.get("$ref").is_some() => json!({"anyOf": [schema, {"type": "null"}]}),
+        None => schema,
+    }
 }
 
 fn schema_of_kind(kind: Kind) -> Value {

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::call::{Call, json_response, no_content, of_value, to_value};
-use crate::shape::{Field, Kind, Shape, may, must, page_fields};
+use crate::shape::{Field, Kind, Shape, may, must, or_null, page_fields};
 use crate::table::{PAGE, Row, Takes, run};
 
 pub(crate) const ROWS: &[Row] = &[
@@ -129,7 +129,7 @@ static DEPTH: Shape = Shape {
         must("inFlight", Kind::Int(0, i64::MAX), "Are under a lease."),
         must("delayed", Kind::Int(0, i64::MAX), "Can be received later."),
         must("isExact", Kind::Bool, "False where counting stopped: there is at least that much."),
-        must("oldestAgeSeconds", Kind::Number, "How old the oldest visible one is, or null."),
+        or_null("oldestAgeSeconds", Kind::Number, "How old the oldest visible one is, or null."),
     ],
 };
 

@@ -11,7 +11,7 @@ use posthaste_web::Scope;
 
 use crate::call::Call;
 use crate::dead::{DEAD_LETTER, FILTER_FIELDS, FILTER_QUERY, filter_of};
-use crate::shape::{Kind, Shape, may, must, page_fields};
+use crate::shape::{Kind, Shape, may, must, or_null, page_fields};
 use crate::table::{PAGE, Param, Row, Takes, param, run};
 
 pub(crate) const ROWS: &[Row] = &[
@@ -104,7 +104,7 @@ static REDRIVE: Shape = Shape {
     about: "A recorded, paced run that gives dead letters back.",
     fields: &[
         must("id", Kind::Int(1, i64::MAX), "Its id."),
-        must("queue", Kind::Text, "The queue that it is about; null for all."),
+        or_null("queue", Kind::Text, "The queue that it is about; null for all."),
         must("filter", Kind::Object, "What it was started with: see `DeadLetterFilter`."),
         must("status", Kind::OneOf(&["running", "done", "cancelled"]), "How it is."),
         must("total", Kind::Int(0, 1_000), "Dead letters that it took."),
@@ -112,10 +112,10 @@ static REDRIVE: Shape = Shape {
         must("waiting", Kind::Int(0, 1_000), "Of these, still to go."),
         must("released", Kind::Int(0, 1_000), "Of these, let go because it was cancelled."),
         must("perMessageDelayJitter", Kind::Int(0, REDRIVE_DELAY_SECONDS_MAX as i64), "In seconds."),
-        must("ratePerSecond", Kind::Int(1, 1_000), "Messages a second; null for no limit."),
+        or_null("ratePerSecond", Kind::Int(1, 1_000), "Messages a second; null for no limit."),
         must("startedBy", Kind::Text, "The API key that started it, or `local`."),
         must("startedAt", Kind::Time, "When it started."),
-        must("finishedAt", Kind::Time, "When it ended, or null."),
+        or_null("finishedAt", Kind::Time, "When it ended, or null."),
     ],
 };
 

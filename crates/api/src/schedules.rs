@@ -9,7 +9,7 @@ use posthaste_broker::ScheduleIn;
 use posthaste_web::{PageRequest, Scope};
 
 use crate::call::Call;
-use crate::shape::{Kind, Shape, may, must, page_fields};
+use crate::shape::{Kind, Shape, may, must, or_null, page_fields};
 use crate::table::{CURSOR, LIMIT, Row, Takes, param, run};
 
 pub(crate) const ROWS: &[Row] = &[
@@ -101,21 +101,21 @@ static SCHEDULE: Shape = Shape {
     about: "What makes the next event of a series.",
     fields: &[
         must("id", Kind::Int(1, i64::MAX), "Its id."),
-        must("name", Kind::Text, "Its name, or null."),
+        or_null("name", Kind::Text, "Its name, or null."),
         must("type", Kind::Text, "The type of its events."),
-        must("subject", Kind::Text, "Whom they are about, or null."),
-        must("rule", Kind::Object, RULE),
-        must("follows", Kind::Text, "The date of the subject that it follows, or null."),
+        or_null("subject", Kind::Text, "Whom they are about, or null."),
+        or_null("rule", Kind::Object, RULE),
+        or_null("follows", Kind::Text, "The date of the subject that it follows, or null."),
         must("zone", Kind::Text, "The zone that it occurs in."),
         must("hasOwnZone", Kind::Bool, "Whether that is its own, and not its subject's."),
         must("at", Kind::Text, "The local time of day where the rule names none."),
-        must("priority", Kind::Priority, "Of its events; null is the type's own."),
+        or_null("priority", Kind::Priority, "Of its events; null is the type's own."),
         must("attributes", Kind::Object, "What its events have."),
         must("payload", Kind::Any, "What its events carry."),
         must("status", Kind::OneOf(&["active", "paused", "cancelled", "finished"]), "How it is."),
-        must("eventId", Kind::Text, "The event that waits or is in delivery, or null."),
-        must("nextAt", Kind::Time, "When that is due, or null."),
-        must("nextLocal", Kind::Text, "The same in the schedule's zone, or null."),
+        or_null("eventId", Kind::Text, "The event that waits or is in delivery, or null."),
+        or_null("nextAt", Kind::Time, "When that is due, or null."),
+        or_null("nextLocal", Kind::Text, "The same in the schedule's zone, or null."),
         must("occurrences", Kind::Int(0, i64::MAX), "How many events it made."),
         must("createdAt", Kind::Time, "When it was made."),
         must("updatedAt", Kind::Time, "When it last changed."),
@@ -127,8 +127,8 @@ static SCHEDULE_CHANGE: Shape = Shape {
     about: "What pausing, resuming or cancelling did.",
     fields: &[
         must("schedule", Kind::Of(&SCHEDULE), "As it is now."),
-        must("withdrawn", Kind::Text, "The pending event that was taken back, or null."),
-        must("inDelivery", Kind::Text, "The event that could not be taken back, or null."),
+        or_null("withdrawn", Kind::Text, "The pending event that was taken back, or null."),
+        or_null("inDelivery", Kind::Text, "The event that could not be taken back, or null."),
     ],
 };
 

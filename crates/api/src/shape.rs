@@ -4,6 +4,7 @@
 //! Fields are `camelCase` outside and `snake_case` inside; a shape says which names are ours to change and which
 //! (in payloads, filters, attributes) are the caller's. Not for: what a value means, which the broker checks.
 
+use jiff::Timestamp;
 use posthaste_base::{Code, Error, Result, Violation};
 use posthaste_broker::intake::unknown_field;
 use serde_json::{Map, Value};
@@ -21,6 +22,8 @@ pub(crate) struct Field {
     pub(crate) name: &'static str,
     pub(crate) kind: Kind,
     pub(crate) is_required: bool,
+    /// Whether an answer may have `null` there.
+    pub(crate) is_nullable: bool,
     pub(crate) about: &'static str,
 }
 
@@ -49,12 +52,17 @@ type Rename = fn(&str) -> String;
 
 /// A field that may be left out.
 pub(crate) const fn may(name: &'static str, kind: Kind, about: &'static str) -> Field {
-    Field { name, kind, is_required: false, about }
+    Field { name, kind, is_required: false, is_nullable: true, about }
 }
 
 /// A field that must be there.
 pub(crate) const fn must(name: &'static str, kind: Kind, about: &'static str) -> Field {
-    Field { name, kind, is_required: true, about }
+    Field { name, kind, is_required: true, is_nullable: false, about }
+}
+
+/// A field of an answer that is always there, with `null` where there is nothing to say.
+pub(crate) const fn or_null(name: &'static str, kind: Kind, about: &'static str) -> Field {
+    Field { name, kind, is_required: true, is_nullable: true, about }
 }
 
 /// `{"items", "nextCursor"}` around what is listed.
@@ -88,6 +96,8 @@ impl Shape {
         };
         let mut wrong = Vec::new();
         let read = read_object(self, members, "", rename, &mut wrong);
+        // A field that is misspelt explains one that is missing.
+        wrong.sort_by_key(|error| error.code() != Code::UnknownParameter);
         let mut wrong = wrong.into_iter();
         let Some(first) = wrong.next() else { return Ok(read) };
         let others: Vec<Violation> = wrong.map(|error| violation(&error)).collect();
@@ -141,7 +151,10 @@ fn read_object(
 fn read_value(kind: Kind, value: Value, path: &str, rename: Rename, wrong: &mut Vec<Error>) -> Value {
     let is_right = match (kind, &value) {
         (Kind::Any, _) | (_, Value::Null) => true,
-        (Kind::Text | Kind::Time, Value::String(_)) | (Kind::Bool, Value::Bool(_)) => true,
+        // The database keeps no NUL in a text, and no name has one.
+        (Kind::Text, Value::String(text)) => !text.contains('\0'),
+        (Kind::Time, Value::String(text)) => text.parse::<Timestamp>().is_ok(),
+        (Kind::Bool, Value::Bool(_)) => true,
         (Kind::Int(least, most), Value::Number(number)) => {
             number.as_i64().is_some_and(|number| (least..=most).contains(&number))
         }
@@ -176,7 +189,7 @@ fn mistaken(path: &str, kind: Kind) -> Error {
 
 fn expectation(kind: Kind) -> String {
     match kind {
-        Kind::Text => "a text".into(),
+        Kind::Text => "a text without NUL".into(),
         Kind::Bool => "true or false".into(),
         Kind::Int(least, i64::MAX) => format!("a whole number from {least}"),
         Kind::Int(least, most) => format!("a whole number from {least} to {most}"),
@@ -304,9 +317,9 @@ mod tests {
         let error = OUTER
             .read(json!({"settings": {"delaySeconds": 11, "dlay": 1}, "filter": [], "priority": "URGENT"}))
             .unwrap_err();
-        assert_eq!(error.field_name(), Some("name"));
+        assert_eq!(error.field_name(), Some("settings.dlay"));
         let pointers: Vec<_> = error.all_violations().iter().map(|found| found.pointer.as_str()).collect();
-        assert_eq!(pointers, ["/filter", "/priority", "/settings/delaySeconds", "/settings/dlay"]);
+        assert_eq!(pointers, ["/name", "/filter", "/priority", "/settings/delaySeconds"]);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use posthaste_broker::{SubjectIn, SubjectPatch};
 use posthaste_web::Scope;
 
 use crate::call::{Call, json_response, to_value};
-use crate::shape::{Field, Kind, Shape, may, must, page_fields};
+use crate::shape::{Field, Kind, Shape, may, must, or_null, page_fields};
 use crate::table::{PAGE, Row, Takes, run};
 
 pub(crate) const ROWS: &[Row] = &[
@@ -92,8 +92,8 @@ static MOVED: Shape = Shape {
     fields: &[
         must("schedule", Kind::Int(1, i64::MAX), "Its schedule."),
         must("event", Kind::Text, "Its id."),
-        must("from", Kind::Time, "When it was due; null when it was made only now."),
-        must("to", Kind::Time, "When it is due; null when it was taken back."),
+        or_null("from", Kind::Time, "When it was due; null when it was made only now."),
+        or_null("to", Kind::Time, "When it is due; null when it was taken back."),
     ],
 };
 

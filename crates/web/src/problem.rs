@@ -11,6 +11,9 @@ use posthaste_base::{Code, Error, Violation};
 use posthaste_observe::{CorrelationId, correlation};
 use serde::Serialize;
 
+/// When to come again after a 503 that does not know better.
+const RETRY_SECONDS: u32 = 1;
+
 /// An error on its way to the caller. Handlers return `Result<_, Problem>` and use `?` on `base::Error`.
 #[derive(Debug)]
 pub struct Problem(pub Error);
@@ -51,7 +54,8 @@ impl IntoResponse for Problem {
         *response.status_mut() = status(code);
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        if let Some(seconds) = error.retry_after_seconds() {
+        let seconds = error.retry_after_seconds().or((code.http_status() == 503).then_some(RETRY_SECONDS));
+        if let Some(seconds) = seconds {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
         if code == Code::Unauthorized {

@@ -92,10 +92,11 @@ fn invalid(name: &str, text: &str, expected: impl Into<String>) -> Error {
 fn not_utf8(name: &str) -> Error {
     Error::new(Code::InvalidParameter, "the parameter cannot be decoded")
         .field(name)
-        .expected("UTF-8 in %-encoding")
+        .expected("UTF-8 in %-encoding, without NUL")
 }
 
-/// Undoes the encoding of forms: `+` is a space, `%41` a byte. `None` for what is cut off or not UTF-8.
+/// Undoes the encoding of forms: `+` is a space, `%41` a byte. `None` for what is cut off, not UTF-8, or
+/// holds a NUL, which no value of ours has.
 fn decode(text: &str) -> Option<Cow<'_, str>> {
     if !text.contains(['+', '%']) {
         return Some(Cow::Borrowed(text));
@@ -109,7 +110,7 @@ fn decode(text: &str) -> Option<Cow<'_, str>> {
             _ => byte,
         });
     }
-    String::from_utf8(decoded).ok().map(Cow::Owned)
+    String::from_utf8(decoded).ok().filter(|text| !text.contains('\0')).map(Cow::Owned)
 }
 
 fn hex(digit: u8) -> Option<u8> {
@@ -159,6 +160,7 @@ mod tests {
             ("dry_run=yes", "`dry_run`: `yes` is not allowed, expected `true` or `false`"),
             ("type=%ff", "`type`: the parameter cannot be decoded"),
             ("type=%4", "`type`: "),
+            ("type=a%00", "`type`: "),
         ] {
             let (code, message) = refused(raw, |query| {
                 query.number("limit", 1..=10)?;

@@ -3,7 +3,7 @@
 //! Not for: how it comes about, which the engine decides.
 
 use super::{COUNT, FILTER};
-use crate::shape::{Kind, Shape, must};
+use crate::shape::{Kind, Shape, must, or_null};
 
 const COUNTED: Kind = Kind::Int(0, i64::MAX);
 const TEXTS: Kind = Kind::List(&Kind::Text);
@@ -43,11 +43,11 @@ static GROUP: Shape = Shape {
         must("confidence", Kind::OneOf(&["low", "medium", "high"]), "How sure that is."),
         must("needsIdempotentReceiver", Kind::Bool, "The effect may have happened in spite of the error."),
         must("count", COUNTED, "How many letters."),
-        must("oldest", Kind::Time, "When the oldest was sent, or null."),
-        must("newest", Kind::Time, "When the newest was sent, or null."),
+        or_null("oldest", Kind::Time, "When the oldest was sent, or null."),
+        or_null("newest", Kind::Time, "When the newest was sent, or null."),
         must("eventTypes", Kind::Object, "How many of each event type."),
         must("messageIds", TEXTS, "The dead letters' ids, the oldest first."),
-        must("redrive", Kind::Of(&PACE), "When and how fast, or null."),
+        or_null("redrive", Kind::Of(&PACE), "When and how fast, or null."),
     ],
 };
 
@@ -87,7 +87,7 @@ static INCONSISTENCY: Shape = Shape {
     fields: &[
         must("kind", Kind::Text, "What it is, by a stable name."),
         must("message", Kind::Text, "The same in words."),
-        must("differenceMs", Kind::Int(i64::MIN, i64::MAX), "By how much two times differ, or null."),
+        or_null("differenceMs", Kind::Int(i64::MIN, i64::MAX), "By how much two times differ, or null."),
         must("messageIds", TEXTS, "The letters that show it."),
     ],
 };

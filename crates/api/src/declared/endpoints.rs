@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::call::{Call, json_response, no_content, of_value, to_value};
-use crate::shape::{Field, Kind, Shape, may, must, page_fields};
+use crate::shape::{Field, Kind, Shape, may, must, or_null, page_fields};
 use crate::table::{PAGE, Row, Takes, run};
 
 pub(crate) const ROWS: &[Row] = &[
@@ -145,7 +145,7 @@ static ENDPOINT: Shape = Shape {
         must("settings", Kind::Of(&SETTINGS), "All of them."),
         must("paused", Kind::Bool, "Whether nothing is sent."),
         must("declared", Kind::Bool, "Whether it comes from a configuration file."),
-        must("breaker", Kind::Any, "The breaker's state as it last changed; null is closed."),
+        or_null("breaker", Kind::Any, "The breaker's state as it last changed; null is closed."),
         must("secrets", Kind::List(&Kind::Of(&SECRET)), "The newest first."),
         must("createdAt", Kind::Time, "When it was made."),
         may("secret", Kind::Text, "Only in the answer that made it."),
@@ -155,7 +155,7 @@ static ENDPOINT: Shape = Shape {
 static SECRET: Shape = Shape {
     name: "SecretState",
     about: "That there is a secret, and not what it is.",
-    fields: &[must("until", Kind::Time, "When it ends; null for the newest.")],
+    fields: &[or_null("until", Kind::Time, "When it ends; null for the newest.")],
 };
 
 static ENDPOINTS: Shape =

@@ -9,9 +9,10 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use jiff::Timestamp;
 use posthaste_base::{Code, Error, EventId, MessageId, Priority, Result};
-use posthaste_broker::intake::unknown_field;
+use posthaste_broker::intake::{parse_json, unknown_field};
 use posthaste_broker::{Message, Peeked, SendIn};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 /// One message, or many: whichever fields are there.
@@ -139,25 +140,26 @@ impl MessageBody<'_> {
 
 /// Reads a small body of a busy route straight into its type; errors name the field as `Shape::read` would.
 pub(super) fn lean<'a, T: Deserialize<'a>>(body: &'a [u8], known: &[&str]) -> Result<T> {
-    serde_json::from_slice(body).map_err(|error| {
-        let text = error.to_string();
-        let place = format!(" at line {} column {}", error.line(), error.column());
-        let message = text.strip_suffix(&place).unwrap_or(&text).to_owned();
-        if !error.is_data() {
-            return Error::new(Code::MalformedBody, text).expected("well-formed JSON");
-        }
-        let between = |start: &str| message.strip_prefix(start)?.split('`').next().map(str::to_owned);
-        if let Some(name) = between("unknown field `") {
-            return unknown_field("", &name, known.iter().copied());
-        }
-        if let Some(name) = between("missing field `") {
-            return Error::new(Code::InvalidParameter, format!("`{name}` is not there")).field(name);
-        }
-        if let Some(name) = between("duplicate field `") {
-            return Error::new(Code::MalformedBody, "the key comes twice in one object").field(name);
-        }
-        Error::new(Code::InvalidParameter, format!("{message}{place}"))
+    serde_json::from_slice(body).map_err(|error| match parse_json(body) {
+        Err(malformed) => malformed,
+        Ok(value) => mistaken(&value, &error, known),
     })
+}
+
+/// What is wrong with a body that is good JSON.
+fn mistaken(value: &Value, error: &serde_json::Error, known: &[&str]) -> Error {
+    let text = error.to_string();
+    if !value.is_object() {
+        return Error::new(Code::InvalidParameter, "the body is not an object").expected("a JSON object");
+    }
+    let between = |start: &str| text.strip_prefix(start)?.split('`').next().map(str::to_owned);
+    if let Some(name) = between("unknown field `") {
+        return unknown_field("", &name, known.iter().copied());
+    }
+    if let Some(name) = between("missing field `") {
+        return Error::new(Code::InvalidParameter, format!("`{name}` is not there")).field(name);
+    }
+    Error::new(Code::InvalidParameter, text)
 }
 
 /// A payload may be `null`, which is something.

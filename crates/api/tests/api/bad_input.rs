@@ -2,6 +2,8 @@
 
 use serde_json::json;
 
+use crate::conform::DOCUMENT;
+use crate::document::operations;
 use crate::server::Server;
 
 /// Posts a body to `/events` and expects a refusal whose detail, field or expectation holds `part`.
@@ -188,4 +190,76 @@ async fn an_event_does_not_contradict_its_address() {
     let server = Server::start().await;
     let problem = server.post("/events?subject=u1", r#"{"type": "a", "payload": 1}"#).await;
     assert_eq!(problem.refused(400, "invalid-parameter")["field"], "subject");
+}
+
+/// What no address takes, with how it is refused and what is said.
+fn never_right() -> Vec<(&'static str, Vec<u8>, u16, &'static str, &'static str)> {
+    let deep = [b"{\"a\":".repeat(100), b"1".to_vec(), b"}".repeat(100)].concat();
+    vec![
+        ("truncated", br#"{"reason": "#.to_vec(), 400, "malformed-body", "line 1 column"),
+        ("not JSON", b"reason=a".to_vec(), 400, "malformed-body", "line 1 column"),
+        ("two texts", b"{} {}".to_vec(), 400, "malformed-body", "line 1 column"),
+        ("deep", deep, 400, "malformed-body", "64 levels"),
+        ("twice", br#"{"reason": "a", "reason": "b"}"#.to_vec(), 400, "malformed-body", "twice"),
+        ("NaN", br#"{"reason": NaN}"#.to_vec(), 400, "malformed-body", "line 1 column"),
+        ("infinite", br#"{"reason": 1e999}"#.to_vec(), 400, "malformed-body", "out of range"),
+        ("huge", br#"{"reason": 99999999999999999999}"#.to_vec(), 400, "malformed-body", "64 bits"),
+        ("not UTF-8", b"{\"reason\": \"\xff\"}".to_vec(), 400, "malformed-body", "UTF-8"),
+        ("half a pair", br#"{"reason": "\ud800"}"#.to_vec(), 400, "malformed-body", "line 1 column"),
+        ("10 MB", vec![b' '; 10 * 1024 * 1024], 413, "payload-too-large", "4194304"),
+    ]
+}
+
+#[tokio::test]
+async fn what_is_never_right_is_refused_alike_at_every_address() {
+    let server = Server::start().await;
+    let mut count = 0;
+    for (method, path, name) in operations() {
+        if DOCUMENT["paths"][&name][method.to_ascii_lowercase()].get("requestBody").is_none() {
+            continue;
+        }
+        count += 1;
+        let request = format!("{method} {}", path.replace("none", "low"));
+        for (what, body, status, code, part) in never_right() {
+            let answer = server.send(&request, &[], body).await;
+            assert_eq!(answer.status, status, "{request}, {what}: {}", answer.text());
+            let problem = answer.refused(status, code);
+            assert!(problem.to_string().contains(part), "{request}, {what}: {problem:#}");
+        }
+        let media = [("content-type", "text/csv")];
+        server.send(&request, &media, "a,b").await.refused(415, "unsupported-media-type");
+        if request != "POST /events" && request != "POST /events/batch" {
+            let answer = server.send(&request, &[], r#"{"rreason": 1}"#).await;
+            let problem = answer.refused(400, "unknown-parameter");
+            assert!(problem["expected"].is_string(), "{request}: {problem:#}");
+            server.send(&request, &[], "[]").await.refused(400, "invalid-parameter");
+        }
+    }
+    assert!(count > 15, "{count}");
+}
+
+#[tokio::test]
+async fn a_nul_is_refused_where_it_cannot_be_kept() {
+    let server = Server::start().await;
+    for (request, body, field) in [
+        ("PUT /subjects/u1", r#"{"zone": "UTC", "attributes": {"a": "\u0000"}}"#, "attributes"),
+        ("PUT /subjects/u1", r#"{"zone": "U\u0000C"}"#, "zone"),
+        ("PUT /subjects/a%00b", r#"{"zone": "UTC"}"#, "id"),
+        ("POST /queues/low/messages", r#"{"payload": 1, "attributes": {"a": "\u0000"}}"#, ""),
+        ("POST /events?type=t", r#"{"a": "\u0000"}"#, ""),
+        ("POST /events", r#"{"type": "t", "payload": 1, "attributes": {"\u0000": 1}}"#, ""),
+        ("POST /dead-letters/discard", r#"{"reason": "\u0000"}"#, "reason"),
+        ("POST /redrive/start", r#"{"type": "\u0000"}"#, "type"),
+        ("PUT /endpoints/shop", r#"{"url": "https://a.example/\u0000"}"#, "url"),
+        ("PUT /topics/t%00", "{}", "topic"),
+        ("GET /dead-letters?type=%00", "", "type"),
+    ] {
+        let answer = server.send(request, &[], body).await;
+        if field.is_empty() {
+            answer.expect(202);
+        } else {
+            assert!([400, 404, 422].contains(&answer.status), "{request} {body}: {}", answer.text());
+            assert_eq!(answer.json()["field"], field, "{request} {body}");
+        }
+    }
 }

@@ -84,7 +84,7 @@ async fn what_is_given_back_comes_again() {
     let first = receive(&server, json!({})).await;
     let body = json!({"receipts": receipts(&first), "delaySeconds": 0}).to_string();
     server.post("/queues/mail/give-back", body).await.expect(200);
-    let again = receive(&server, json!({"waitSeconds": 5})).await;
+    let again = receive(&server, json!({"waitSeconds": 20})).await;
     assert_eq!((&again[0]["id"], &again[0]["receives"]), (&first[0]["id"], &json!(2)));
 
     let body = json!({"receipts": receipts(&again), "delaySeconds": 600}).to_string();
@@ -126,7 +126,7 @@ async fn a_paused_queue_gives_nothing_until_it_resumes() {
     assert_eq!(server.post("/queues/mail/pause", "").await.expect(200)["paused"], true);
     assert!(receive(&server, json!({})).await.is_empty());
     assert_eq!(server.post("/queues/mail/resume", "").await.expect(200)["paused"], false);
-    assert_eq!(receive(&server, json!({"waitSeconds": 5})).await.len(), 1);
+    assert_eq!(receive(&server, json!({"waitSeconds": 20})).await.len(), 1);
 }
 
 #[tokio::test]

@@ -8,22 +8,28 @@ use posthaste_base::Clock;
 use posthaste_broker::{Broker, BrokerOptions, Declaration, SealKey};
 use posthaste_observe::{HttpMetrics, install};
 use posthaste_testkit::db::TestDb;
-use posthaste_web::{Access, Cors, Gate, ServerSettings, serve};
+use posthaste_web::{Access, Cors, Gate, Rate, ServerSettings, serve};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
+use crate::conform;
+
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     pub(crate) broker: Broker,
+    pub(crate) db: TestDb,
+    setup: Setup,
     stop: CancellationToken,
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Setup {
     pub(crate) options: BrokerOptions,
     pub(crate) keys_required: bool,
+    pub(crate) rate: Option<Rate>,
+    pub(crate) cors: Cors,
     /// A configuration file.
     pub(crate) declares: &'static str,
 }
@@ -33,30 +39,46 @@ impl Server {
         Self::with(Setup::default()).await
     }
 
-    pub(crate) async fn with(setup: Setup) -> Self {
+    pub(crate) async fn declaring(declares: &'static str) -> Self {
+        Self::with(Setup { declares, ..Setup::default() }).await
+    }
+
+    pub(crate) async fn with(mut setup: Setup) -> Self {
+        setup.options.seal_key = SealKey::parse(&SealKey::generate().expect("a key")).ok();
+        Self::over(TestDb::posthaste().await, setup).await
+    }
+
+    /// Another node over the same database, whose clock shows so much more; this one stops.
+    pub(crate) async fn later(mut self, seconds: i64) -> Self {
+        self.stop.cancel();
+        self.db.set_clock_ahead(seconds).await;
+        let db =
+            TestDb { url: self.db.url.clone(), target: self.db.target.clone(), pool: self.db.pool.clone() };
+        Self::over(db, self.setup.clone()).await
+    }
+
+    async fn over(db: TestDb, setup: Setup) -> Self {
         let handle = install().expect("metrics");
-        let db = TestDb::posthaste().await;
-        let seal_key = SealKey::parse(&SealKey::generate().expect("a key")).ok();
-        let options = BrokerOptions { seal_key, ..setup.options };
-        let broker = Broker::open(db.pool, options, Clock::system()).await.expect("a broker");
+        let broker =
+            Broker::open(db.pool.clone(), setup.options.clone(), Clock::system()).await.expect("a broker");
         let declares = Declaration::parse(setup.declares).unwrap_or_else(|errors| panic!("{errors:?}"));
         broker.apply(&declares).await.expect("the declarations");
 
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let keys = Arc::new(BrokerKeys(broker.clone()));
-        let access = Access::new(address, setup.keys_required, keys, Cors::None);
-        let gate = Gate::new(access, None, 1_000);
+        let access = Access::new(address, setup.keys_required, keys, setup.cors.clone());
+        let gate = Gate::new(access, setup.rate, 1_000);
         let api = Api::new(broker.clone(), Arc::new(move || handle.render()));
         let metrics = HttpMetrics::new();
-        let router = router(&api, gate, &Cors::None, metrics.clone());
+        let router = router(&api, gate, &setup.cors, metrics.clone());
         let stop = CancellationToken::new();
         tokio::spawn({
             let (broker, stop) = (broker.clone(), stop.clone());
             async move { broker.run_keeper(stop).await }
         });
         tokio::spawn(serve(listener, router, metrics, ServerSettings::default(), stop.clone()));
-        Self { address, broker, stop }
+        Self { address, broker, db, setup, stop }
     }
 
     /// Sends a request on a connection of its own: `POST /events`, headers, body.
@@ -81,7 +103,10 @@ impl Server {
         let _ = stream.write_all(body).await;
         let mut bytes = Vec::new();
         stream.read_to_end(&mut bytes).await.unwrap();
-        Answer::read(&bytes)
+        let answer = Answer::read(&bytes);
+        assert!(answer.header("x-correlation-id").is_some() && answer.header("traceparent").is_some());
+        conform::check(request, &answer);
+        answer
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
