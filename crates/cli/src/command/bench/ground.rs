@@ -22,7 +22,7 @@ pub(super) struct Ground {
     /// The server's processes; none where they are on another machine.
     pub server: Option<Server>,
     /// For files of the run.
-    _folder: Folder,
+    pub folder: Folder,
 }
 
 impl Ground {
@@ -31,7 +31,7 @@ impl Ground {
         let folder = Folder::make(place.data_dir.as_deref())?;
         let config = Config::of_text(folder.path.join("bench.toml"), &database_section(place, &folder.path))?;
         let database = Database::open(&config.database, POOL_SIZE, talk).await?;
-        let ground = Self { server: Server::find(&database.pool).await?, database, _folder: folder };
+        let ground = Self { server: Server::find(&database.pool).await?, database, folder };
         if schema::state(&ground.database.pool).await?.version > 0 {
             ground.close().await?;
             return Err(Error::new(
@@ -45,6 +45,12 @@ impl Ground {
         }
         schema::upgrade(&ground.database.pool).await?;
         Ok(ground)
+    }
+
+    /// The configuration of a node on this ground; `more` are its other sections.
+    pub(super) fn configuration(&self, more: &str) -> String {
+        let (url, folder) = (self.database.target().exposed(), self.folder.path.join("node"));
+        format!("[database]\nurl = {}\ndata_dir = {}\n{more}", json!(url), json!(folder.to_string_lossy()))
     }
 
     pub(super) async fn close(self) -> Result<(), Error> {

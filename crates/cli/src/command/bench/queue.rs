@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::ground::Ground;
 use super::measure::{self, Process, Server, round};
+use super::random::Random;
 
 const QUEUE: &str = "bench";
 const FILLERS: usize = 4;
@@ -293,27 +294,5 @@ impl Payloads {
         let batch = (0..count).map(take).collect();
         self.next = (self.next + count) % self.all.len();
         batch
-    }
-}
-
-/// A small generator (SplitMix64): the same numbers for the same seed, on every machine.
-pub(super) struct Random(pub u64);
-
-impl Random {
-    pub(super) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    /// `{"d":"<base64>"}` of exactly so many bytes.
-    pub(super) fn payload(&mut self, bytes: usize) -> Bytes {
-        const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-        let mut text = Vec::with_capacity(bytes);
-        text.extend_from_slice(b"{\"d\":\"");
-        text.extend((0..bytes.saturating_sub(8)).map(|_| LETTERS[(self.next() >> 58) as usize]));
-        text.extend_from_slice(b"\"}");
-        text.into()
     }
 }
