@@ -10,6 +10,7 @@ use crate::bell::Notifier;
 use crate::declare::EndpointCheck;
 use crate::metrics::Metrics;
 use crate::queue::Desk;
+use crate::room::Room;
 use crate::{Catalog, SealKey};
 
 #[derive(Clone, Debug)]
@@ -60,6 +61,7 @@ pub(crate) struct Inner {
     pub(crate) notifier: Notifier,
     pub(crate) desk: Desk,
     pub(crate) metrics: Metrics,
+    pub(crate) room: Room,
 }
 
 impl Broker {
@@ -76,6 +78,7 @@ impl Broker {
             notifier: Notifier::start(inner.clone()),
             desk: Desk::new(inner.clone()),
             metrics: Metrics::default(),
+            room: Room::default(),
         });
         let broker = Self { inner };
         broker.refresh_catalog().await?;

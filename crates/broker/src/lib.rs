@@ -21,6 +21,7 @@ mod metrics;
 mod mode;
 mod queue;
 mod redrive;
+mod room;
 mod route;
 mod schedule;
 mod seal;

@@ -31,7 +31,7 @@ use crate::{Accepted, Broker, NewEvent};
 pub(crate) struct Desk {
     pub(crate) accepts: Gather<NewEvent, Accepted>,
     sends: Gather<send::Send, MessageId>,
-    settles: Gather<Settlement, ()>,
+    settles: settle::Lanes,
     claims: Mutex<HashMap<QueueId, claim::Claimer>>,
     /// Rung when a queue may have messages that it had not.
     bells: Mutex<HashMap<QueueId, Arc<Notify>>>,
@@ -43,7 +43,7 @@ impl Desk {
         Self {
             accepts: send::start_accepts(broker.clone()),
             sends: send::start_sends(broker.clone()),
-            settles: settle::start(broker.clone()),
+            settles: settle::Lanes::start(&broker),
             claims: Mutex::default(),
             bells: Mutex::default(),
             broker,
@@ -80,15 +80,7 @@ impl Broker {
 
     /// Accepts several events; each by itself.
     pub async fn accept_all(&self, events: Vec<NewEvent>) -> Result<Vec<Accepted>> {
-        let mut answers = Vec::with_capacity(events.len());
-        for event in events {
-            answers.push(self.inner.desk.accepts.post(event).await?);
-        }
-        let mut accepted = Vec::with_capacity(answers.len());
-        for answer in answers {
-            accepted.push(answer.await.map_err(|_| Error::new(Code::Unavailable, "the node is stopping"))??);
-        }
-        Ok(accepted)
+        self.inner.desk.accepts.ask_all(events).await.into_iter().collect()
     }
 
     /// Sends messages to a queue; durable when it returns. Answers with their ids, in order.
@@ -97,15 +89,9 @@ impl Broker {
         if messages.len() > limits::BATCH_MESSAGES_MAX {
             return Err(too_many("messages", messages.len()));
         }
-        let mut answers = Vec::with_capacity(messages.len());
-        for message in messages {
-            answers.push(self.inner.desk.sends.post(message.checked(&queue)?).await?);
-        }
-        let mut ids = Vec::with_capacity(answers.len());
-        for answer in answers {
-            ids.push(answer.await.map_err(|_| Error::new(Code::Unavailable, "the node is stopping"))??);
-        }
-        Ok(ids)
+        // All are looked at before the first is sent: all go, or none.
+        let messages = messages.into_iter().map(|message| message.checked(&queue)).collect::<Result<_>>()?;
+        self.inner.desk.sends.ask_all(messages).await.into_iter().collect()
     }
 
     /// Receives up to `max` messages under a lease; waits up to `wait` for the first.
@@ -195,17 +181,7 @@ impl Broker {
 
     /// Concludes messages: done, later or dead, with the attempt that led to it. Each answer is for itself.
     pub async fn conclude(&self, settlements: Vec<Settlement>) -> Result<Vec<Result<()>>> {
-        let mut answers = Vec::with_capacity(settlements.len());
-        for settlement in settlements {
-            answers.push(self.inner.desk.settles.post(settlement).await?);
-        }
-        let mut results = Vec::with_capacity(answers.len());
-        for answer in answers {
-            results.push(
-                answer.await.unwrap_or_else(|_| Err(Error::new(Code::Unavailable, "the node is stopping"))),
-            );
-        }
-        Ok(results)
+        Ok(self.inner.desk.settles.ask_all(settlements).await)
     }
 
     /// The next messages of a queue, without receiving them.
@@ -239,8 +215,9 @@ impl Broker {
         }
     }
 
-    /// Whether events can be accepted: the database answers and takes writes.
+    /// Whether events can be accepted: the database answers, takes writes, and had room for the last events.
     pub async fn health(&self) -> Result<()> {
+        self.inner.room.check(std::time::Instant::now())?;
         let session = self.pool().get().await.map_err(Error::from)?;
         posthaste_store::lead::check_writable(&session).await?;
         Ok(())

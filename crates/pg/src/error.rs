@@ -231,6 +231,10 @@ impl From<tokio_postgres::Error> for Error {
     }
 }
 
+/// A pooler that gives each transaction another session loses prepared statements, unless it knows them.
+const THROUGH_POOLER: &str = "behind PgBouncer in transaction mode, use version 1.21 or newer and set its \
+     `max_prepared_statements`, or use session mode; else try again";
+
 impl From<Error> for posthaste_base::Error {
     fn from(error: Error) -> Self {
         let code = match &error {
@@ -264,6 +268,11 @@ impl From<Error> for posthaste_base::Error {
                 .expected("postgresql://user@host:5432/database")
                 .hint("correct the address; what is not said there comes from PGHOST, PGUSER and so on"),
             Error::Unsupported { .. } => user.expected("PostgreSQL 14 to 18"),
+            Error::Refused { reason, .. } if reason.contains("startup parameter") => {
+                user.hint("behind PgBouncer, also give the address of the database itself: `direct_url` in `[database]`")
+            }
+            Error::StaleStatement { .. } => user.hint(THROUGH_POOLER),
+            Error::Statement { sqlstate, .. } if sqlstate == "42P05" => user.hint(THROUGH_POOLER),
             Error::CommitUnknown { .. } => {
                 user.hint("send it again with the same idempotency key: what has happened is not done twice")
             }

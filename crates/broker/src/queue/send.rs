@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Weak;
+use std::time::Instant;
 
 use bytes::Bytes;
 use posthaste_base::{Code, Error, MessageId, QueueId, Result, limits};
@@ -18,7 +19,7 @@ use crate::{Accepted, Broker, NewEvent, accept, domain};
 /// Events or messages of one transaction.
 const BATCH_MAX: usize = 1_000;
 /// Transactions at a time: one writes while another waits for its flush.
-const PARALLEL: usize = 3;
+const PARALLEL: usize = 4;
 
 /// A message to send.
 #[derive(Clone, Debug, Default)]
@@ -169,7 +170,9 @@ async fn accept_now(broker: &Broker, events: &[NewEvent]) -> Result<Vec<Accepted
         Err(Abort::Database(posthaste_store::Error::CommitUnknown { .. })) => run().await,
         other => other,
     };
-    let accepted = accepted.map_err(Error::from)?;
+    let accepted = accepted.map_err(Error::from);
+    broker.inner.room.note(&accepted, Instant::now());
+    let accepted = accepted?;
     broker.accepted(events, &accepted);
     Ok(accepted)
 }
