@@ -49,6 +49,8 @@ pub struct ClientOptions {
     pub connect_timeout: Duration,
     /// How long an answer's body is read after its head, which alone decides.
     pub body_timeout: Duration,
+    /// More than are on their way at a time: while messages are settled in batches, most of their connections idle,
+    /// and each that is dropped then is made again a moment later.
     pub idle_connections_per_host_max: usize,
     /// Shorter than the 5 seconds after which many servers close an idle connection: a request that crosses such a
     /// close on its way is lost.
@@ -65,7 +67,7 @@ impl Default for ClientOptions {
             policy: AddressPolicy::public_only(),
             connect_timeout: Duration::from_secs(5),
             body_timeout: Duration::from_secs(2),
-            idle_connections_per_host_max: 64,
+            idle_connections_per_host_max: 512,
             idle_timeout: Duration::from_secs(4),
             extra_roots: Vec::new(),
             names: BTreeMap::new(),
