@@ -1,13 +1,12 @@
 //! The OpenAPI document, written from the table of routes and the shapes.
 //!
 //! Built once by hand rather than by a macro crate: the table already says everything, and checks with it. The
-//! document in the repository (`crates/api/openapi.json`) is compared with this by a test.
+//! document in the repository (`crates/api/tests/golden/openapi.json`) is compared with this by a test.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use http::Method;
-use posthaste_base::Code;
 use serde_json::{Map, Value, json};
 
 use crate::events::{BATCH, ENVELOPE, ENVELOPES, EVENT_TYPE, IDEMPOTENCY_KEY};
@@ -267,7 +266,6 @@ fn schema_of_kind(kind: Kind) -> Value {
 }
 
 fn problem() -> Value {
-    let codes: BTreeSet<&str> = Code::ALL.iter().map(|code| code.as_str()).collect();
     json!({
         "type": "object",
         "description": "RFC 9457 problem details, with a code, the place and what to do next.",
@@ -276,7 +274,7 @@ fn problem() -> Value {
             "type": {"type": "string"},
             "title": {"type": "string"},
             "status": {"type": "integer"},
-            "code": {"type": "string", "enum": codes},
+            "code": {"type": "string", "description": "Stable; later versions know more of them."},
             "detail": {"type": "string"},
             "field": {"type": "string", "description": "The field, parameter or header that it is about."},
             "expected": {"type": "string", "description": "What would have been right."},

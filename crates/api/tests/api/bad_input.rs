@@ -138,6 +138,9 @@ async fn queues_that_are_not_there_and_delays_that_cannot_be_are_refused() {
         let problem = server.post("/queues/low/messages", body).await.refused(400, "invalid-parameter");
         assert_eq!(problem["field"].as_str(), field, "{problem:#}");
     }
+    let deep = format!(r#"{{"payload": {}1{}}}"#, "[".repeat(65), "]".repeat(65));
+    let deep = server.post("/queues/low/messages", deep).await.refused(400, "malformed-body");
+    assert_eq!(deep["field"], "payload");
     for body in [
         r#"{"maxMessages": 0}"#,
         r#"{"maxMessages": 1001}"#,

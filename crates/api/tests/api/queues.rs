@@ -120,6 +120,23 @@ async fn a_long_poll_answers_when_a_message_comes() {
 }
 
 #[tokio::test]
+async fn everybody_who_waits_is_woken_and_nobody_gets_a_message_twice() {
+    let server = start().await;
+    let waiting = (0..5).map(|_| receive(&server, json!({"maxMessages": 1, "waitSeconds": 20})));
+    let many =
+        json!({"messages": [{"payload": 0}, {"payload": 1}, {"payload": 2}, {"payload": 3}, {"payload": 4}]});
+    let (received, _) = tokio::join!(
+        futures::future::join_all(waiting),
+        server.post("/queues/mail/messages", many.to_string())
+    );
+    let mut payloads: Vec<_> =
+        received.iter().map(|messages| messages[0]["payload"].as_i64().unwrap()).collect();
+    payloads.sort_unstable();
+    assert_eq!(payloads, [0, 1, 2, 3, 4]);
+    assert!(receive(&server, json!({"waitSeconds": 1})).await.is_empty(), "a wait that brings nothing ends");
+}
+
+#[tokio::test]
 async fn a_paused_queue_gives_nothing_until_it_resumes() {
     let server = start().await;
     server.post("/queues/mail/messages", r#"{"payload": 1}"#).await.expect(202);
