@@ -337,3 +337,28 @@ async fn every_statement_of_a_segment_can_be_prepared() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_receipt_that_is_given_twice_dies_once() {
+    let desk = Desk::open().await;
+    desk.send(numbered(1)).await;
+    let receipt = desk.receive(1).await[0].receipt;
+    let failure = posthaste_engine::failure::classify_unsettled(
+        posthaste_engine::failure::Unsettled::ReceivesExhausted,
+    );
+    let dead = || posthaste_broker::Settlement::dead(receipt, &failure);
+    desk.broker.conclude(vec![dead(), dead()]).await.expect("answers");
+    let session = desk.db.pool.get().await.unwrap();
+    let row = session.query_one("select count(*) from posthaste.dead_letter", &[]).await.unwrap();
+    assert_eq!(row.get::<_, i64>(0), 1);
+}
+
+#[tokio::test]
+async fn what_was_kept_for_too_long_does_not_hide_what_lies_behind() {
+    let mut desk = Desk::open().await;
+    desk.send(numbered(8)).await;
+    desk.pass(4 * 24 * 3600).await;
+    desk.broker.clock().jump(jiff::SignedDuration::from_hours(4 * 24));
+    desk.send(["\"fresh\"".to_owned()]).await;
+    assert_eq!(payloads(&desk.receive(2).await), ["\"fresh\""]);
+}

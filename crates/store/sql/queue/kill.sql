@@ -3,9 +3,10 @@
 -- locks: row locks on the leases, row exclusive on dead_letter
 -- index: lease primary key, log (xid, seq), event primary key, subscription primary key
 --
--- Answers with those that were still leased, and what is needed to finish their events.
+-- Answers with those that were still leased, and what is needed to finish their events. One that is given twice dies
+-- once.
 with input as materialized (
-    select u.lease_id, u.xid, u.seq, u.category, u.code, u.error
+    select distinct on (u.lease_id, u.seq) u.lease_id, u.xid, u.seq, u.category, u.code, u.error
     from unnest($1::bigint[], $2::xid8[], $3::bigint[], $4::text[], $5::text[], $6::text[]) as u (lease_id, xid, seq, category, code, error)
 ), held as materialized (
     select l.id, i.seqs - l.settled - l.returned as fresh
