@@ -140,6 +140,12 @@ impl Program {
 
 impl Drop for Program {
     fn drop(&mut self) {
+        // A node that was killed leaves its private server running.
+        let pid = std::fs::read_to_string(self.data_folder().join("data/postmaster.pid")).unwrap_or_default();
+        let pid = pid.lines().next().and_then(|pid| pid.trim().parse().ok()).and_then(Pid::from_raw);
+        if let Some(pid) = pid {
+            let _ = kill_process(pid, Signal::QUIT);
+        }
         let _ = std::fs::remove_dir_all(&self.folder);
     }
 }
