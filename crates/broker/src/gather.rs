@@ -9,7 +9,7 @@ use std::sync::Arc;
 use posthaste_base::{Code, Error, Result};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
-/// Requests that may wait; more are held back at the sender.
+/// Groups of requests that may wait; more are held back at the sender.
 const WAITING_MAX: usize = 8_192;
 
 /// A request with where its answer goes.
@@ -27,24 +27,34 @@ impl<I, O> Request<I, O> {
 
 /// The sending half; the work ends when the last one is dropped.
 pub(crate) struct Gather<I, O> {
-    sender: mpsc::Sender<Request<I, O>>,
+    /// What is asked for at once stays together: were it put in one by one, whoever takes it out would part it.
+    sender: mpsc::Sender<Vec<Request<I, O>>>,
 }
 
 impl<I: Send + 'static, O: Send + 'static> Gather<I, O> {
-    /// Starts a task that hands batches of at most `batch_max` requests to `work`, `parallel` of them at a time.
+    /// Starts a task that hands batches of about `batch_max` requests to `work`, `parallel` of them at a time.
     pub(crate) fn start<F, Fut>(batch_max: usize, parallel: usize, work: F) -> Self
     where
         F: Fn(Vec<Request<I, O>>) -> Fut + Send + 'static,
         Fut: Future<Output = ()> + Send + 'static,
     {
-        let (sender, mut receiver) = mpsc::channel::<Request<I, O>>(WAITING_MAX);
+        let (sender, mut receiver) = mpsc::channel::<Vec<Request<I, O>>>(WAITING_MAX);
         tokio::spawn(async move {
             let places = Arc::new(Semaphore::new(parallel));
+            let mut next = None;
             loop {
                 let Ok(place) = places.clone().acquire_owned().await else { return };
-                let mut batch = Vec::new();
-                if receiver.recv_many(&mut batch, batch_max).await == 0 {
-                    return;
+                let first = match next.take() {
+                    Some(group) => Some(group),
+                    None => receiver.recv().await,
+                };
+                let Some(mut batch) = first else { return };
+                while let Ok(mut group) = receiver.try_recv() {
+                    if batch.len() + group.len() > batch_max {
+                        next = Some(group);
+                        break;
+                    }
+                    batch.append(&mut group);
                 }
                 let done = work(batch);
                 tokio::spawn(async move {
@@ -58,14 +68,29 @@ impl<I: Send + 'static, O: Send + 'static> Gather<I, O> {
 
     /// Asks and waits for the answer.
     pub(crate) async fn ask(&self, input: I) -> Result<O> {
-        self.post(input).await?.await.unwrap_or_else(|_| Err(stopped()))
+        let mut answers = self.ask_all(vec![input]).await;
+        answers.pop().unwrap_or_else(|| Err(stopped()))
     }
 
-    /// Asks, and answers with where the answer will come.
-    pub(crate) async fn post(&self, input: I) -> Result<oneshot::Receiver<Result<O>>> {
-        let (answer, receiver) = oneshot::channel();
-        self.sender.send(Request { input, answer }).await.map_err(|_| stopped())?;
-        Ok(receiver)
+    /// Asks for several at once, and waits for the answers, which come in the same order.
+    pub(crate) async fn ask_all(&self, inputs: Vec<I>) -> Vec<Result<O>> {
+        if inputs.is_empty() {
+            return Vec::new();
+        }
+        let mut receivers = Vec::with_capacity(inputs.len());
+        let mut group = Vec::with_capacity(inputs.len());
+        for input in inputs {
+            let (answer, receiver) = oneshot::channel();
+            group.push(Request { input, answer });
+            receivers.push(receiver);
+        }
+        // Should nobody take them any more, their answers are dropped, which is an answer too.
+        let _ = self.sender.send(group).await;
+        let mut answers = Vec::with_capacity(receivers.len());
+        for receiver in receivers {
+            answers.push(receiver.await.unwrap_or_else(|_| Err(stopped())));
+        }
+        answers
     }
 }
 
@@ -97,5 +122,21 @@ mod tests {
             assert_eq!(answer.expect("the work answers"), n as u32 * 2);
         }
         assert!(batches.load(Ordering::Relaxed) < 10);
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn what_is_asked_for_at_once_is_not_parted() {
+        let gather = Gather::start(100, 4, |batch: Vec<Request<u32, usize>>| async move {
+            let size = batch.len();
+            batch.into_iter().for_each(|request| request.answer(Ok(size)));
+        });
+        for _ in 0..50 {
+            let (one, other) =
+                tokio::join!(gather.ask_all((0..60).collect()), gather.ask_all((0..60).collect()));
+            for size in one.into_iter().chain(other) {
+                assert_eq!(size.expect("the work answers"), 60, "two groups of 60 are more than a batch");
+            }
+        }
+        assert!(gather.ask_all(Vec::new()).await.is_empty());
     }
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use posthaste_base::{Code, Error, QueueId, Result, limits};
+use posthaste_base::{Code, Error, QueueId, Result};
 use posthaste_engine::failure::{Unsettled, classify_unsettled};
 use posthaste_store::queue as store;
 use posthaste_store::segment::Segment;
@@ -24,6 +24,10 @@ const LOOK_AGAIN: Duration = Duration::from_millis(200);
 /// How often the segment that takes no new messages is looked into, when it seems empty.
 const LOOK_BEHIND: Duration = Duration::from_millis(500);
 const WAITING_MAX: usize = 4_096;
+/// Claims in a row that may come to nothing because their messages were kept for too long.
+const EXPIRED_ROUNDS: usize = 10;
+/// Consumers that want fewer messages than this together share a claim; a lease of its own is faster to settle.
+const SHARED_MAX: usize = 100;
 
 struct Want {
     max: usize,
@@ -158,13 +162,26 @@ impl Counter {
         }
         let visibility = first.visibility_seconds;
         let alike = |want: &&Want| want.visibility_seconds == visibility && !want.answer.is_closed();
-        let wanted: usize = self.waiting.iter().take_while(alike).map(|want| want.max).sum();
-        let wanted = wanted.min(limits::BATCH_MESSAGES_MAX);
-        match self.claim(broker, queue, wanted, visibility).await {
-            Ok(messages) => {
-                let is_exhausted = messages.len() < wanted;
+        let mut wanted = first.max;
+        for want in self.waiting.iter().skip(1).take_while(alike) {
+            if wanted + want.max > SHARED_MAX {
+                break;
+            }
+            wanted += want.max;
+        }
+        let mut claimed = self.claim(broker, queue, wanted, visibility).await;
+        for _ in 1..EXPIRED_ROUNDS {
+            // A claim of nothing but what was kept for too long says nothing of what lies behind.
+            let Ok((messages, n_claimed)) = &claimed else { break };
+            if !messages.is_empty() || *n_claimed == 0 {
+                break;
+            }
+            claimed = self.claim(broker, queue, wanted, visibility).await;
+        }
+        match claimed {
+            Ok((messages, n_claimed)) => {
                 self.share_out(broker, messages);
-                is_exhausted
+                n_claimed < wanted
             }
             Err(error) => {
                 let n = self.waiting.iter().take_while(alike).count();
@@ -174,14 +191,15 @@ impl Counter {
         }
     }
 
-    /// First what is left in the segment behind, then the one that takes new messages.
+    /// First what is left in the segment behind, then the one that takes new messages. Answers also with how many
+    /// were claimed: some may have been kept for too long, and are dead now.
     async fn claim(
         &mut self,
         broker: &Broker,
         queue: &Queue,
         wanted: usize,
         visibility_seconds: u32,
-    ) -> Result<Vec<Message>> {
+    ) -> Result<(Vec<Message>, usize)> {
         let current = Segment::new(queue.id, queue.segment);
         let started = std::time::Instant::now();
         let session = broker.pool().get().await.map_err(Error::from)?;
@@ -200,8 +218,9 @@ impl Counter {
         }
         drop(session);
         broker.queue_metrics(queue).claimed(claimed.len(), started.elapsed());
-        if claimed.is_empty() {
-            return Ok(Vec::new());
+        let n_claimed = claimed.len();
+        if n_claimed == 0 {
+            return Ok((Vec::new(), 0));
         }
         let mut now = broker.clock().now();
         if claimed.iter().any(|one| one.sent_at < oldest_kept(queue, now)) {
@@ -215,7 +234,7 @@ impl Counter {
             let settlements = expired.into_iter().map(|message| Settlement::dead(message.receipt, &failure));
             broker.conclude(settlements.collect()).await?;
         }
-        Ok(fresh)
+        Ok((fresh, n_claimed))
     }
 
     fn share_out(&mut self, broker: &Broker, messages: Vec<Message>) {

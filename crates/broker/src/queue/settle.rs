@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Weak;
 
+use futures::future::join_all;
 use posthaste_base::{Category, EndpointId, Error, EventId, LeaseId, MessageId, Result};
 use posthaste_engine::failure::{Failure, Unsettled, classify_unsettled};
 use posthaste_store::attempt::AttemptRow;
@@ -21,7 +22,8 @@ use crate::transact::Abort;
 use crate::{Broker, finish};
 
 const BATCH_MAX: usize = 1_000;
-const PARALLEL: usize = 3;
+/// Transactions at a time.
+const LANES: usize = 4;
 
 /// Why a message died.
 #[derive(Clone, Debug)]
@@ -120,14 +122,39 @@ impl Settlement {
     }
 }
 
-pub(crate) fn start(inner: Weak<Inner>) -> Gather<Settlement, ()> {
-    Gather::start(BATCH_MAX, PARALLEL, move |batch: Vec<Request<Settlement, ()>>| {
-        let inner = inner.clone();
-        async move {
-            let Some(inner) = inner.upgrade() else { return };
-            settle_batch(&Broker { inner }, batch).await;
+/// Where settlements wait for each other. One lease is settled in one lane: two transactions would write the same
+/// row, and the second would wait until the first one is flushed.
+pub(crate) struct Lanes([Gather<Settlement, ()>; LANES]);
+
+impl Lanes {
+    pub(crate) fn start(inner: &Weak<Inner>) -> Self {
+        Self(std::array::from_fn(|_| {
+            let inner = inner.clone();
+            Gather::start(BATCH_MAX, 1, move |batch: Vec<Request<Settlement, ()>>| {
+                let inner = inner.clone();
+                async move {
+                    let Some(inner) = inner.upgrade() else { return };
+                    settle_batch(&Broker { inner }, batch).await;
+                }
+            })
+        }))
+    }
+
+    /// Concludes messages, and answers for each, in the same order.
+    pub(crate) async fn ask_all(&self, settlements: Vec<Settlement>) -> Vec<Result<()>> {
+        let lanes: Vec<usize> = settlements.iter().map(lane).collect();
+        let mut parts: [Vec<Settlement>; LANES] = Default::default();
+        for (settlement, lane) in settlements.into_iter().zip(&lanes) {
+            parts[*lane].push(settlement);
         }
-    })
+        let asked = self.0.iter().zip(parts).map(|(gather, part)| gather.ask_all(part));
+        let mut answers: Vec<_> = join_all(asked).await.into_iter().map(Vec::into_iter).collect();
+        lanes.into_iter().filter_map(|lane| answers[lane].next()).collect()
+    }
+}
+
+fn lane(settlement: &Settlement) -> usize {
+    settlement.receipt.held.lease.0.unsigned_abs() as usize % LANES
 }
 
 /// What of a batch belongs to one segment, in columns.
