@@ -49,6 +49,8 @@ impl<I: Send + 'static, O: Send + 'static> Gather<I, O> {
                     None => receiver.recv().await,
                 };
                 let Some(mut batch) = first else { return };
+                // Those who were answered together ask again together: let them all speak.
+                tokio::task::yield_now().await;
                 while let Ok(mut group) = receiver.try_recv() {
                     if batch.len() + group.len() > batch_max {
                         next = Some(group);

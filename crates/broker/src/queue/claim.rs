@@ -121,6 +121,8 @@ impl Counter {
                     None => return,
                 }
             }
+            // Those who were answered together ask again together: let them all speak.
+            tokio::task::yield_now().await;
             while let Ok(want) = wants.try_recv() {
                 self.waiting.push_back(want);
             }
