@@ -133,6 +133,6 @@ fn process_of(child: &Child) -> Result<Process, Error> {
 
 fn did_not_start(log: &PathBuf) -> Error {
     let log = std::fs::read_to_string(log).unwrap_or_default();
-    let last = log.lines().last().unwrap_or("it said nothing").to_owned();
+    let last = log.lines().rfind(|line| line.starts_with("error")).unwrap_or("it said nothing").to_owned();
     Error::new(Code::Unavailable, format!("a node did not start: {last}"))
 }

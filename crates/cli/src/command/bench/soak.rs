@@ -182,7 +182,7 @@ impl Soak {
         let mut random = Random(self.seed.wrapping_add(100 + place as u64));
         let until = Instant::now() + Duration::from_secs(60 * self.minutes);
         loop {
-            let node = Node::start(ground, &format!("node-{place}"), configuration).await?;
+            let node = start_patiently(ground, &format!("node-{place}"), configuration).await?;
             put(addresses, place, Some(node.address));
             let at = Instant::now() + Duration::from_millis(2_000 + random.below(15_000));
             if at >= until {
@@ -379,6 +379,18 @@ fn put(addresses: &Addresses, place: usize, address: Option<SocketAddr>) {
 
 fn lock(addresses: &Addresses) -> std::sync::MutexGuard<'_, [Option<SocketAddr>; NODES]> {
     addresses.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Starts a node as an operator's supervisor does: one that ends because the server was killed meanwhile is started
+/// again.
+async fn start_patiently(ground: &Ground, name: &str, configuration: &str) -> anyhow::Result<Node> {
+    let give_up_at = Instant::now() + Duration::from_secs(60);
+    loop {
+        match Node::start(ground, name, configuration).await {
+            Err(_) if Instant::now() < give_up_at => sleep(Duration::from_millis(500)).await,
+            started => return started,
+        }
+    }
 }
 
 /// The server's processes, once it answers again.
