@@ -286,7 +286,7 @@ mod tests {
                 queue.latency_seconds.record(0.015);
             },
             &[
-                "# HELP posthaste_queue_messages Messages in a queue, by state: visible, in_flight or delayed. The states are disjoint.",
+                "# HELP posthaste_queue_messages Messages in a queue, by state: visible, in_flight or delayed. The states are disjoint. Only the leader counts.",
                 "# TYPE posthaste_messages_received_total counter",
                 "posthaste_messages_received_total{queue=\"critical\"} 30",
                 "posthaste_empty_receives_total{queue=\"critical\"} 1",
