@@ -149,10 +149,13 @@ fn read_object(
 
 /// `null` is let through: it says that a value is taken away, where that is possible.
 fn read_value(kind: Kind, value: Value, path: &str, rename: Rename, wrong: &mut Vec<Error>) -> Value {
+    // The database keeps no NUL in a text, and no name has one.
+    if matches!(kind, Kind::Text | Kind::Object | Kind::Texts | Kind::Any) && has_nul(&value) {
+        wrong.push(mistaken(path, kind).expected("a value without the character NUL"));
+        return Value::Null;
+    }
     let is_right = match (kind, &value) {
-        (Kind::Any, _) | (_, Value::Null) => true,
-        // The database keeps no NUL in a text, and no name has one.
-        (Kind::Text, Value::String(text)) => !text.contains('\0'),
+        (Kind::Any, _) | (_, Value::Null) | (Kind::Text, Value::String(_)) => true,
         (Kind::Time, Value::String(text)) => text.parse::<Timestamp>().is_ok(),
         (Kind::Bool, Value::Bool(_)) => true,
         (Kind::Int(least, most), Value::Number(number)) => {
@@ -183,13 +186,22 @@ fn read_value(kind: Kind, value: Value, path: &str, rename: Rename, wrong: &mut 
     }
 }
 
+fn has_nul(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains('\0'),
+        Value::Array(items) => items.iter().any(has_nul),
+        Value::Object(members) => members.iter().any(|(name, value)| name.contains('\0') || has_nul(value)),
+        _ => false,
+    }
+}
+
 fn mistaken(path: &str, kind: Kind) -> Error {
     Error::new(Code::InvalidParameter, "the value is not allowed").field(path).expected(expectation(kind))
 }
 
 fn expectation(kind: Kind) -> String {
     match kind {
-        Kind::Text => "a text without NUL".into(),
+        Kind::Text => "a text".into(),
         Kind::Bool => "true or false".into(),
         Kind::Int(least, i64::MAX) => format!("a whole number from {least}"),
         Kind::Int(least, most) => format!("a whole number from {least} to {most}"),

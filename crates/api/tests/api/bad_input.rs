@@ -254,6 +254,7 @@ async fn a_nul_is_refused_where_it_cannot_be_kept() {
         ("POST /dead-letters/discard", r#"{"reason": "\u0000"}"#, "reason"),
         ("POST /redrive/start", r#"{"type": "\u0000"}"#, "type"),
         ("PUT /endpoints/shop", r#"{"url": "https://a.example/\u0000"}"#, "url"),
+        ("PUT /topics/t", r#"{"schema": {"properties": {"\u0000": {}}}}"#, "schema"),
         ("PUT /topics/t%00", "{}", "topic"),
         ("GET /dead-letters?type=%00", "", "type"),
     ] {
