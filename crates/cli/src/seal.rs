@@ -56,5 +56,5 @@ fn unusable(path: &Path, what: &str, error: &std::io::Error) -> Error {
     Error::new(Code::InvalidFile, format!("failed to {what} `{}`: {error}", shown(path)))
         .field("server.seal_key")
         .expected("a key in the configuration, or a data folder that can be written to")
-        .hint("set POSTHASTE_SERVER_SEAL_KEY to the output of `openssl rand -base64 32`, or use another `--data-dir`")
+        .hint("set POSTHASTE_SERVER__SEAL_KEY to the output of `openssl rand -base64 32`, or use another `--data-dir`")
 }
