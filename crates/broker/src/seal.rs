@@ -135,7 +135,7 @@ impl Broker {
             Error::new(Code::InvalidConfig, "there is no key to keep secrets with")
                 .field(FIELD)
                 .expected("the key that the nodes of this installation have")
-                .hint("set POSTHASTE_SERVER_SEAL_KEY, or use the data folder of a node, which keeps it in `seal.key`")
+                .hint("set POSTHASTE_SERVER__SEAL_KEY, or use the data folder of a node, which keeps it in `seal.key`")
         })
     }
 }
