@@ -1,6 +1,6 @@
 //! One message, one call: admitted or put off, sent, and what its answer makes of the message.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::{HeaderName, HeaderValue};
 use posthaste_base::{Category, Priority};
@@ -24,6 +24,8 @@ pub(crate) struct Shared {
     pub(crate) client: Client,
     /// The same client, for answers that are read to their end.
     pub(crate) function_client: Client,
+    pub(crate) started: Instant,
+    pub(crate) started_ms: i64,
 }
 
 /// How a call ended, for the guard and for every message that it carried.
@@ -35,8 +37,10 @@ pub(crate) struct Called {
 }
 
 impl Shared {
+    /// The time of guards: the system's when the worker started, and what has passed since. A clock that jumps
+    /// would leave their messages in a far future.
     pub(crate) fn now_ms(&self) -> i64 {
-        self.broker.clock().now().as_millisecond()
+        self.started_ms + i64::try_from(self.started.elapsed().as_millis()).unwrap_or(i64::MAX / 2)
     }
 
     /// Delivers one message to a webhook; answers with how it ends.

@@ -56,7 +56,13 @@ impl Worker {
         shutdown: CancellationToken,
     ) -> Result<JoinHandle<()>> {
         let client = Client::new(options.client)?;
-        let shared = Shared { function_client: client.keeping(ANSWER_BYTES_MAX), client, broker };
+        let shared = Shared {
+            function_client: client.keeping(ANSWER_BYTES_MAX),
+            client,
+            started: std::time::Instant::now(),
+            started_ms: broker.clock().now().as_millisecond(),
+            broker,
+        };
         let crew = Arc::new(Crew {
             places: Places::new(&shared.broker.catalog(), options.attempts_max),
             shared,
@@ -179,8 +185,11 @@ impl Crew {
             };
             let places: Vec<_> = places.drain(..n.min(places.len())).collect();
             let (crew, queue) = (self.clone(), queue.clone());
+            let metrics = self.shared.broker.queue_metrics(&queue);
+            metrics.busy.increment(n as f64);
             attempts.spawn(async move {
                 crew.carry(&queue, load).await;
+                metrics.busy.decrement(n as f64);
                 drop(places);
             });
         }

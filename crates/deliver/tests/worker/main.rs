@@ -1,6 +1,7 @@
 //! The worker against a real database and real receivers: a broker, its keeper and its listener, as a node runs
 //! them. Not for: the client by itself (see `client`), or processes that die (see the tests of the binary).
 
+mod clocks;
 mod delivery;
 mod endings;
 mod failures;
