@@ -88,7 +88,12 @@ impl Gate {
     pub(crate) fn admit(&self, now_ms: i64, random: f64) -> Admit {
         let admit = lock(&self.guard).admit(now_ms, random);
         match admit {
-            Admit::Go { .. } => self.metrics.in_flight.increment(1.0),
+            Admit::Go { trial } => {
+                self.metrics.in_flight.increment(1.0);
+                if trial {
+                    self.metrics.breaker_state.set(1.0);
+                }
+            }
             Admit::Later { reason, .. } => self.metrics.deferred(match reason {
                 Reason::BreakerOpen => Deferral::Breaker,
                 Reason::EndpointFull => Deferral::Bulkhead,
