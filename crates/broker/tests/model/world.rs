@@ -295,7 +295,7 @@ impl World {
         let live: Vec<usize> = (0..n).filter(|place| self.oracle.holds[*place].is_live).collect();
         let pick = |pick: &usize| match live.len() {
             // Most of the time one that is good; else any, used up or not.
-            n_live if n_live > 0 && pick % 4 != 0 => live[pick % n_live],
+            n_live if n_live > 0 && !pick.is_multiple_of(4) => live[pick % n_live],
             _ => pick % n.max(1),
         };
         let picked: BTreeSet<usize> = picks.iter().map(pick).filter(|place| *place < n).collect();
