@@ -239,24 +239,21 @@ impl Counter {
         Ok((fresh, n_claimed))
     }
 
+    /// Shares messages out among those who have waited longest, once the claim is durable. The next claim need not
+    /// wait for that.
     fn share_out(&mut self, broker: &Broker, messages: Vec<Message>) {
-        let mut unwanted = Vec::new();
+        let mut shares = Vec::new();
         let mut messages = messages.into_iter().peekable();
         while messages.peek().is_some() {
             let Some(want) = self.waiting.pop_front() else {
                 // Cannot be: no more is claimed than was wanted. Their lease runs out, and they come again.
                 tracing::error!("claimed more messages than were wanted");
-                return;
+                break;
             };
-            let share: Vec<Message> = messages.by_ref().take(want.max).collect();
-            if let Err(Ok(share)) = want.answer.send(Ok(share)) {
-                unwanted.extend(share.into_iter().map(|message| Settlement::deferred(message.receipt, 0)));
-            }
+            shares.push((want.answer, messages.by_ref().take(want.max).collect()));
         }
-        if !unwanted.is_empty() {
-            // Their consumer has gone meanwhile. Should this fail, they come again when their lease runs out.
-            let broker = broker.clone();
-            tokio::spawn(async move { drop(broker.conclude(unwanted).await) });
+        if !shares.is_empty() {
+            tokio::spawn(hand_out(broker.clone(), shares));
         }
     }
 
@@ -280,6 +277,25 @@ impl Counter {
             }
         }
         self.waiting = still;
+    }
+}
+
+type Share = (oneshot::Sender<Result<Vec<Message>>>, Vec<Message>);
+
+async fn hand_out(broker: Broker, shares: Vec<Share>) {
+    if let Err(error) = broker.flush().await {
+        shares.into_iter().for_each(|(answer, _)| drop(answer.send(Err(error.clone()))));
+        return;
+    }
+    let mut unwanted = Vec::new();
+    for (answer, share) in shares {
+        if let Err(Ok(share)) = answer.send(Ok(share)) {
+            unwanted.extend(share.into_iter().map(|message| Settlement::deferred(message.receipt, 0)));
+        }
+    }
+    if !unwanted.is_empty() {
+        // Their consumer has gone meanwhile. Should this fail, they come again when their lease runs out.
+        drop(broker.conclude(unwanted).await);
     }
 }
 

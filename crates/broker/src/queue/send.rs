@@ -19,7 +19,7 @@ use crate::{Accepted, Broker, NewEvent, accept, domain};
 /// Events or messages of one transaction.
 const BATCH_MAX: usize = 1_000;
 /// Transactions at a time: one writes while another waits for its flush.
-const PARALLEL: usize = 4;
+const PARALLEL: usize = 2;
 
 /// A message to send.
 #[derive(Clone, Debug, Default)]

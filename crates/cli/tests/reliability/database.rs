@@ -12,7 +12,7 @@ use super::traffic::{Random, Traffic};
 async fn killed_database_keeps_what_was_accepted() {
     let mut random = Random::seeded(2);
     let (mut site, node) = Site::open().await;
-    site.forgets_claims = true;
+
     site.receiver.behave("/shop", Behaviour::answer(200).delay_ms(20));
     for _ in 0..2 {
         let before = site.receiver.counts().requests;
@@ -30,7 +30,7 @@ async fn killed_database_keeps_what_was_accepted() {
 #[tokio::test(flavor = "multi_thread")]
 async fn database_that_restarts_for_maintenance_holds_things_up_and_no_more() {
     let (mut site, node) = Site::open().await;
-    site.forgets_claims = true;
+
     for how in [Shutdown::Fast, Shutdown::Immediate] {
         let traffic = Traffic::start(&site.ledger, &[&node], 100, 2);
         let before = site.receiver.counts().requests;

@@ -63,9 +63,6 @@ pub(crate) struct Site {
     pub(crate) proxy: Proxy,
     pub(crate) receiver: Receiver,
     pub(crate) ledger: Ledger,
-    /// Set where the server is killed: claims do not wait for the disk, so a crash may forget the last ones, and their
-    /// messages come again at once under the same count of receives.
-    pub(crate) forgets_claims: bool,
     folder: PathBuf,
     count: u32,
 }
@@ -95,15 +92,7 @@ impl Site {
         let declared = format!("{DECLARED}{more}").replace("{receiver}", &receiver.url(""));
         let file = folder.join("declared.toml");
         std::fs::write(&file, declared).expect("a configuration");
-        let mut site = Self {
-            server,
-            proxy,
-            receiver,
-            ledger: Ledger::default(),
-            forgets_claims: false,
-            folder,
-            count: 0,
-        };
+        let mut site = Self { server, proxy, receiver, ledger: Ledger::default(), folder, count: 0 };
         // The first node makes the schema and what is declared, and ends: the others have no file to go by.
         site.start(&["--config", &file.to_string_lossy()]).await.end().await;
         let pool = site.pool().await;
@@ -218,20 +207,18 @@ impl Site {
         let is_nowhere = |key: &&String| !delivered.contains(key.as_str()) && !dead.contains(*key);
         let nowhere: Vec<_> = accepted.iter().filter(is_nowhere).collect();
         assert!(nowhere.is_empty(), "neither delivered nor dead: {nowhere:?} of {}", accepted.len());
-        if !self.forgets_claims {
-            for request in &requests {
-                let Some(overlap) = request.overlap else { continue };
-                // The lease began before the call did.
-                assert!(
-                    overlap >= LEASE - Duration::from_millis(900),
-                    "message {:?} was called again {overlap:?} after an open call",
-                    request.header("webhook-id")
-                );
-            }
-            let twice = "select count(*) from (
-                select message_id, receive from posthaste.attempt group by message_id, receive having count(*) > 1) t";
-            assert_eq!(count(twice).await, 0, "attempts are recorded once");
+        for request in &requests {
+            let Some(overlap) = request.overlap else { continue };
+            // The lease began before the call did.
+            assert!(
+                overlap >= LEASE - Duration::from_millis(900),
+                "message {:?} was called again {overlap:?} after an open call",
+                request.header("webhook-id")
+            );
         }
+        let twice = "select count(*) from (
+            select message_id, receive from posthaste.attempt group by message_id, receive having count(*) > 1) t";
+        assert_eq!(count(twice).await, 0, "attempts are recorded once");
         let told_twice = "select count(*) from (
             select convert_from(payload, 'UTF8')::jsonb->>'eventId' from posthaste.event
             where type in ('EventCompleted', 'EventFailed') group by 1 having count(*) > 1) t";

@@ -21,9 +21,9 @@ impl Programs {
     /// In the given folder, else where `PG_BIN` says, else where `pg_config` and the packages put them, newest
     /// first, else in `PATH`. `wanted` is the version that an existing cluster needs.
     pub fn find(given: Option<&Path>, wanted: Option<u32>) -> Result<Self> {
-        let named = given.map(Path::to_owned).or_else(|| {
-            std::env::var_os("PG_BIN").filter(|folder| !folder.is_empty()).map(PathBuf::from)
-        });
+        let named = given
+            .map(Path::to_owned)
+            .or_else(|| std::env::var_os("PG_BIN").filter(|folder| !folder.is_empty()).map(PathBuf::from));
         if let Some(bin) = named {
             let Some(programs) = Self::at(&bin) else {
                 return Err(missing(&format!("`{}` does not hold `postgres` and `initdb`", bin.display())));
