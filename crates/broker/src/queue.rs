@@ -15,7 +15,6 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use posthaste_base::{Code, Error, MessageId, QueueId, Result, limits};
-use posthaste_store::lead;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -25,7 +24,7 @@ pub use self::message::{Message, MessageEvent, Peeked, Receipt};
 pub use self::send::SendIn;
 pub use self::settle::{Attempted, Death, Settlement};
 use crate::broker::Inner;
-use crate::gather::{Gather, Request};
+use crate::gather::Gather;
 use crate::{Accepted, Broker, NewEvent};
 
 /// The tasks that gather requests, and the bells that wake who waits for messages.
@@ -33,7 +32,6 @@ pub(crate) struct Desk {
     pub(crate) accepts: Gather<NewEvent, Accepted>,
     sends: Gather<send::Send, MessageId>,
     settles: settle::Lanes,
-    flushes: Gather<(), ()>,
     claims: Mutex<HashMap<QueueId, claim::Claimer>>,
     /// Rung when a queue may have messages that it had not.
     bells: Mutex<HashMap<QueueId, Arc<Notify>>>,
@@ -46,7 +44,6 @@ impl Desk {
             accepts: send::start_accepts(broker.clone()),
             sends: send::start_sends(broker.clone()),
             settles: settle::Lanes::start(&broker),
-            flushes: start_flushes(broker.clone()),
             claims: Mutex::default(),
             bells: Mutex::default(),
             broker,
@@ -69,19 +66,6 @@ impl Desk {
             .or_insert_with(|| claim::Claimer::start(self.broker.clone(), queue, self.bell(queue)))
             .clone()
     }
-}
-
-/// One flush at a time: whoever asks while it is under way shares the next one.
-fn start_flushes(inner: Weak<Inner>) -> Gather<(), ()> {
-    Gather::start(usize::MAX, 1, move |batch: Vec<Request<(), ()>>| {
-        let inner = inner.clone();
-        async move {
-            let Some(inner) = inner.upgrade() else { return };
-            let flushed = async { lead::flush(&*inner.pool.get().await?).await };
-            let flushed = flushed.await.map_err(Error::from);
-            batch.into_iter().for_each(|request| request.answer(flushed.clone()));
-        }
-    })
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
@@ -198,11 +182,6 @@ impl Broker {
     /// Concludes messages: done, later or dead, with the attempt that led to it. Each answer is for itself.
     pub async fn conclude(&self, settlements: Vec<Settlement>) -> Result<Vec<Result<()>>> {
         Ok(self.inner.desk.settles.ask_all(settlements).await)
-    }
-
-    /// Returns when what was committed before is durable, though its commit did not wait for that.
-    pub(crate) async fn flush(&self) -> Result<()> {
-        self.inner.desk.flushes.ask(()).await
     }
 
     /// The next messages of a queue, without receiving them.

@@ -35,13 +35,6 @@ pub async fn check_writable(session: &Session) -> Result<()> {
     Ok(())
 }
 
-/// Returns when everything that was committed before it was called is durable.
-pub async fn flush(session: &Session) -> Result<()> {
-    let statement = session.prepare_cached(sql!("node/flush")).await?;
-    session.query_one(&statement, &[]).await?;
-    Ok(())
-}
-
 /// The database's clock.
 pub async fn database_now(session: &Session) -> Result<Timestamp> {
     let statement = session.prepare_cached(sql!("node/now")).await?;

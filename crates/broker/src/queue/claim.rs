@@ -6,7 +6,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use posthaste_base::{Code, Error, QueueId, Result};
+use posthaste_base::{Code, Error, QueueId, Result, limits};
 use posthaste_engine::failure::{Unsettled, classify_unsettled};
 use posthaste_store::queue as store;
 use posthaste_store::segment::Segment;
@@ -26,8 +26,6 @@ const LOOK_BEHIND: Duration = Duration::from_millis(500);
 const WAITING_MAX: usize = 4_096;
 /// Claims in a row that may come to nothing because their messages were kept for too long.
 const EXPIRED_ROUNDS: usize = 10;
-/// Consumers that want fewer messages than this together share a claim; a lease of its own is faster to settle.
-const SHARED_MAX: usize = 100;
 
 struct Want {
     max: usize,
@@ -164,13 +162,8 @@ impl Counter {
         }
         let visibility = first.visibility_seconds;
         let alike = |want: &&Want| want.visibility_seconds == visibility && !want.answer.is_closed();
-        let mut wanted = first.max;
-        for want in self.waiting.iter().skip(1).take_while(alike) {
-            if wanted + want.max > SHARED_MAX {
-                break;
-            }
-            wanted += want.max;
-        }
+        let wanted: usize = self.waiting.iter().take_while(alike).map(|want| want.max).sum();
+        let wanted = wanted.min(limits::BATCH_MESSAGES_MAX);
         let mut claimed = self.claim(broker, queue, wanted, visibility).await;
         for _ in 1..EXPIRED_ROUNDS {
             // A claim of nothing but what was kept for too long says nothing of what lies behind.
@@ -239,21 +232,24 @@ impl Counter {
         Ok((fresh, n_claimed))
     }
 
-    /// Shares messages out among those who have waited longest, once the claim is durable. The next claim need not
-    /// wait for that.
     fn share_out(&mut self, broker: &Broker, messages: Vec<Message>) {
-        let mut shares = Vec::new();
+        let mut unwanted = Vec::new();
         let mut messages = messages.into_iter().peekable();
         while messages.peek().is_some() {
             let Some(want) = self.waiting.pop_front() else {
                 // Cannot be: no more is claimed than was wanted. Their lease runs out, and they come again.
                 tracing::error!("claimed more messages than were wanted");
-                break;
+                return;
             };
-            shares.push((want.answer, messages.by_ref().take(want.max).collect()));
+            let share: Vec<Message> = messages.by_ref().take(want.max).collect();
+            if let Err(Ok(share)) = want.answer.send(Ok(share)) {
+                unwanted.extend(share.into_iter().map(|message| Settlement::deferred(message.receipt, 0)));
+            }
         }
-        if !shares.is_empty() {
-            tokio::spawn(hand_out(broker.clone(), shares));
+        if !unwanted.is_empty() {
+            // Their consumer has gone meanwhile. Should this fail, they come again when their lease runs out.
+            let broker = broker.clone();
+            tokio::spawn(async move { drop(broker.conclude(unwanted).await) });
         }
     }
 
@@ -277,25 +273,6 @@ impl Counter {
             }
         }
         self.waiting = still;
-    }
-}
-
-type Share = (oneshot::Sender<Result<Vec<Message>>>, Vec<Message>);
-
-async fn hand_out(broker: Broker, shares: Vec<Share>) {
-    if let Err(error) = broker.flush().await {
-        shares.into_iter().for_each(|(answer, _)| drop(answer.send(Err(error.clone()))));
-        return;
-    }
-    let mut unwanted = Vec::new();
-    for (answer, share) in shares {
-        if let Err(Ok(share)) = answer.send(Ok(share)) {
-            unwanted.extend(share.into_iter().map(|message| Settlement::deferred(message.receipt, 0)));
-        }
-    }
-    if !unwanted.is_empty() {
-        // Their consumer has gone meanwhile. Should this fail, they come again when their lease runs out.
-        drop(broker.conclude(unwanted).await);
     }
 }
 

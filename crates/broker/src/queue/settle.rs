@@ -209,16 +209,6 @@ async fn settle_batch(broker: &Broker, batch: Vec<Request<Settlement, ()>>) {
     if has_later || has_dead {
         broker.ring_keeper();
     }
-    // The lane is free for the next ones while these wait for the disk.
-    tokio::spawn(answer(broker.clone(), batch, lost));
-}
-
-/// Answers for what was settled, once that is durable.
-async fn answer(broker: Broker, batch: Vec<Request<Settlement, ()>>, lost: Lost) {
-    if let Err(error) = broker.flush().await {
-        batch.into_iter().for_each(|request| request.answer(Err(error.clone())));
-        return;
-    }
     let mut ends = Ends::default();
     for request in batch {
         let receipt = request.input.receipt;

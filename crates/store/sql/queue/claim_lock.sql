@@ -3,10 +3,9 @@
 -- locks: an advisory lock until the transaction ends; held for one claim, a millisecond or so
 -- index: none
 --
--- The commit is not waited for to reach the disk, so that the next claim can follow at once. The caller waits
--- (node/flush.sql) before it hands messages out: a claim that a crash of the server forgets was nobody's.
+-- A claim is durable before its messages are handed out. Were it not, a crash of the server could forget it, and
+-- its messages would be handed out again while their first consumer still works on them.
 select
-    pg_advisory_xact_lock(7306085, $1), set_config('synchronous_commit', 'off', true), set_config('jit', 'off', true),
-    set_config('enable_seqscan', 'off', true),
+    pg_advisory_xact_lock(7306085, $1), set_config('jit', 'off', true), set_config('enable_seqscan', 'off', true),
     set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true),
     set_config('enable_bitmapscan', 'off', true)
