@@ -1,6 +1,6 @@
 -- purpose: let one claimer at a time move the cursor of a segment, and plan its statements as they are meant
 -- params: $1 the segment's number: queue id * 2 + segment
--- locks: an advisory lock until the transaction ends; held for one claim, a millisecond or so
+-- locks: an advisory lock until the transaction ends; held for one claim, until its commit is on the disk
 -- index: none
 --
 -- A claim is durable before its messages are handed out. Were it not, a crash of the server could forget it, and
