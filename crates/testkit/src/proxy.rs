@@ -196,6 +196,8 @@ async fn pump(
     loop {
         let fault = faults.borrow_and_update().clone();
         let read = tokio::select! {
+            // What was set before the bytes came must hold for them, also when both are seen at once.
+            biased;
             changed = faults.changed() => {
                 if changed.is_err() {
                     return true;
