@@ -2,6 +2,7 @@
 //!
 //! Not for: anything that knows of tokio, PostgreSQL, HTTP or the command line.
 
+pub mod catalog;
 mod category;
 mod clock;
 mod code;

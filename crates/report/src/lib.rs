@@ -1,0 +1,14 @@
+//! What is found, what is planned and what is done, as plain data, and the forms in which it is shown.
+//!
+//! A review, a check and a run speak this one language, so that every renderer serves all of them.
+//! Not for: finding, planning or doing anything.
+
+mod finding;
+mod lock;
+mod plan;
+
+pub use finding::{
+    Confidence, Effect, Evidence, Finding, Location, Object, Remedy, Report, Severity, Skipped, Target,
+};
+pub use lock::{Lock, LockMode, Locked};
+pub use plan::{Action, Batches, Estimate, Gate, Phase, Plan, Step, Watch};
