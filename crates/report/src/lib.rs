@@ -9,6 +9,7 @@ mod plan;
 
 pub use finding::{
     Confidence, Effect, Evidence, Finding, Location, Object, Remedy, Report, Severity, Skipped, Target,
+    VERSION,
 };
 pub use lock::{Lock, LockMode, Locked};
 pub use plan::{Action, Batches, Estimate, Gate, Phase, Plan, Step, Watch};
