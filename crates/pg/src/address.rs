@@ -119,13 +119,24 @@ pub(crate) fn pairs(settings: &Settings) -> String {
     text
 }
 
-/// As a URL; with the password and the TLS settings only when `secrets` are given.
-pub(crate) fn write(config: &tokio_postgres::Config, secrets: Option<&Target>) -> String {
+/// What of an address is written.
+#[derive(Clone, Copy)]
+pub(crate) enum Shown<'a> {
+    /// For people.
+    Redacted,
+    /// With the TLS settings, and without the password.
+    Passwordless(&'a Target),
+    /// All of it.
+    Exposed(&'a Target),
+}
+
+/// As a URL.
+pub(crate) fn write(config: &tokio_postgres::Config, shown: Shown<'_>) -> String {
     let mut url = String::from("postgresql://");
     let ports = config.get_ports();
     let port_of = |index: usize| ports.get(index).or(ports.first()).copied().unwrap_or(5432);
     url.push_str(&encode(config.get_user().unwrap_or_default()));
-    if let (Some(password), Some(_)) = (config.get_password(), secrets) {
+    if let (Some(password), Shown::Exposed(_)) = (config.get_password(), shown) {
         let _ = write!(url, ":{}", encode(&String::from_utf8_lossy(password)));
     }
     url.push('@');
@@ -147,7 +158,7 @@ pub(crate) fn write(config: &tokio_postgres::Config, secrets: Option<&Target>) -
     }
     url.push_str(&tcp.join(","));
     let _ = write!(url, "/{}", encode(config.get_dbname().or(config.get_user()).unwrap_or_default()));
-    if let Some(target) = secrets {
+    if let Shown::Passwordless(target) | Shown::Exposed(target) = shown {
         query.extend(ssl_parameters(target));
         query.extend(config.get_options().map(|options| format!("options={}", encode(options))));
     }

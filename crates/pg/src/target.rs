@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use tokio_postgres::config::Host;
 
-use crate::{Error, Result, address};
+use crate::address::{self, Shown};
+use crate::{Error, Result};
 
 /// What libpq means by these words, but for `require` with a root certificate, which is `verify-ca` there too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,12 +105,19 @@ impl Target {
 
     /// The address without its password, for people.
     pub fn redacted(&self) -> String {
-        address::write(&self.config, None)
+        address::write(&self.config, Shown::Redacted)
     }
 
     /// The address with its password, for a process that we start. Never to be printed.
     pub fn exposed(&self) -> String {
-        address::write(&self.config, Some(self))
+        address::write(&self.config, Shown::Exposed(self))
+    }
+
+    /// The address for the arguments of a program of PostgreSQL's, and the password for its `PGPASSWORD`: arguments
+    /// can be read by everybody on the machine, the environment by its owner alone.
+    pub fn for_program(&self) -> (String, Option<String>) {
+        let password = self.config.get_password().map(|text| String::from_utf8_lossy(text).into_owned());
+        (address::write(&self.config, Shown::Passwordless(self)), password)
     }
 
     pub fn database(&self) -> &str {

@@ -1,0 +1,3 @@
+//! Rollout plans on the real PostgreSQL: made, proven on a scratch copy, and carried out.
+
+mod scratch;
