@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::quote;
+
 /// The version of the file's form, which grows when a field changes its meaning.
 pub const FORMAT: u32 = 1;
 
@@ -375,6 +377,11 @@ pub struct Extension {
 impl Name {
     pub fn new(schema: impl Into<String>, name: impl Into<String>) -> Self {
         Self { schema: schema.into(), name: name.into() }
+    }
+
+    /// As SQL writes it, with its schema.
+    pub fn quoted(&self) -> String {
+        format!("{}.{}", quote::identifier(&self.schema), quote::identifier(&self.name))
     }
 }
 

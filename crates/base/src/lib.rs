@@ -10,6 +10,7 @@ mod error;
 mod id;
 pub mod limits;
 mod priority;
+pub mod quote;
 mod secret;
 
 pub use category::Category;
