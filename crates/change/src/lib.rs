@@ -2,4 +2,5 @@
 //!
 //! Not for: our own schema, and for carrying plans out (see `runner`).
 
+pub mod job;
 pub mod scratch;
