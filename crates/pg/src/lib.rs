@@ -1,5 +1,5 @@
-//! The PostgreSQL driver, walled in: targets and TLS, pools, transactions with retry, LISTEN, and the
-//! local server.
+//! The PostgreSQL driver, walled in: targets and TLS, pools, transactions with retry, LISTEN, guarded
+//! visits to databases that are not ours and their catalogs, and the local server.
 //!
 //! Not for: anything that knows our tables. Statements live in `store`; this crate only carries them.
 
@@ -11,6 +11,7 @@ mod pool;
 mod target;
 mod tls;
 mod transaction;
+mod visit;
 
 pub use error::Error;
 pub use listener::{Heard, Listener};
@@ -19,6 +20,7 @@ pub use target::{SslMode, Target};
 pub use transaction::{
     Isolation, Transaction, TransactionError, TransactionOptions, Tx, transaction, transaction_with,
 };
+pub use visit::{Canceller, Visit, VisitOptions};
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
