@@ -6,10 +6,11 @@
 mod finding;
 mod lock;
 mod plan;
+mod plan_form;
 
 pub use finding::{
     Confidence, Effect, Evidence, Finding, Location, Object, Remedy, Report, Severity, Skipped, Target,
     VERSION,
 };
 pub use lock::{Lock, LockMode, Locked};
-pub use plan::{Action, Batches, Estimate, Gate, Phase, Plan, Step, Watch};
+pub use plan::{Action, BATCH, Batches, Estimate, Gate, Phase, Plan, Step, Watch};

@@ -3,9 +3,12 @@
 //! The same for a rollout, a fix, an index, an archive and maintenance. Not for: carrying it out (see `runner`),
 //! and for why a step is there: the runner knows steps, and nothing of what they are for.
 
+use std::collections::BTreeSet;
+
 use posthaste_base::{Code, Error};
 use serde::{Deserialize, Serialize};
 
+use crate::plan_form::StepForm;
 use crate::{Effect, Lock};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -97,7 +100,7 @@ pub enum Gate {
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(try_from = "StepForm")]
 pub struct Step {
     /// Unique in the plan; the journal knows steps by it.
     pub id: String,
@@ -113,9 +116,18 @@ pub struct Step {
     pub effect: Effect,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub locks: Vec<Lock>,
-    /// Statements that take it back, in order; none when it cannot be taken back.
+    /// Statements that take it back, in order; none when it cannot be taken back. Those of batches may hold
+    /// `{batch}`, and then go by batches too.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub undo: Vec<String>,
+    /// Nothing is left to take back: what it does goes with the undo of a step before it, or changes nothing that
+    /// anybody sees (VALIDATE, ANALYZE). A step that has neither this nor `undo` stops an abort.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub needs_no_undo: bool,
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -148,7 +160,8 @@ pub enum Action {
 pub struct Batches {
     pub schema: String,
     pub table: String,
-    /// The columns that order the table, by a unique index; none for ranges of `ctid`.
+    /// The columns that order the table, by an index; none for ranges of `ctid`, whose statements must do no harm
+    /// when they meet a row twice, and whose `left` must be said, since rows move.
     #[serde(default)]
     pub key: Vec<String>,
     /// What the statements call the table; its name when there is none.
@@ -167,7 +180,7 @@ pub struct Batches {
     pub rows: u32,
 }
 
-fn first_rows() -> u32 {
+pub(crate) fn first_rows() -> u32 {
     1_000
 }
 
@@ -183,12 +196,62 @@ pub struct Estimate {
     pub seconds: Option<f64>,
 }
 
+impl Step {
+    /// A step of which nothing is known but what it does.
+    pub fn new(id: impl Into<String>, title: impl Into<String>, action: Action) -> Self {
+        Self {
+            id: id.into(),
+            title: title.into(),
+            action,
+            done_if: None,
+            estimate: None,
+            effect: Effect::None,
+            locks: Vec::new(),
+            undo: Vec::new(),
+            needs_no_undo: false,
+        }
+    }
+}
+
+impl Batches {
+    /// Of one table by its key.
+    pub fn new(schema: impl Into<String>, table: impl Into<String>, key: Vec<String>) -> Self {
+        Self {
+            schema: schema.into(),
+            table: table.into(),
+            key,
+            alias: None,
+            statements: Vec::new(),
+            prove: None,
+            left: None,
+            rows: first_rows(),
+        }
+    }
+}
+
+impl Gate {
+    /// What it is overridden by: `--override NAME=reason`.
+    pub fn name(&self) -> &str {
+        match self {
+            Gate::Backup { .. } => "backup",
+            Gate::ReplicaLag { .. } => "replica-lag",
+            Gate::OldestTransaction { .. } => "oldest-transaction",
+            Gate::Window { .. } => "window",
+            Gate::Approval { name, .. } => name,
+            Gate::Query { .. } => "query",
+        }
+    }
+}
+
 impl Plan {
     pub const VERSION: u32 = 1;
 
     /// Reads a plan; the error names the line and what is wrong with it.
     pub fn from_toml(text: &str) -> Result<Self, Error> {
-        toml::from_str(text).map_err(|error| Error::new(Code::InvalidFile, error.to_string()))
+        let plan: Self =
+            toml::from_str(text).map_err(|error| Error::new(Code::InvalidFile, error.to_string()))?;
+        plan.check()?;
+        Ok(plan)
     }
 
     pub fn to_toml(&self) -> Result<String, Error> {
@@ -198,4 +261,65 @@ impl Plan {
     pub fn steps(&self) -> impl Iterator<Item = &Step> {
         self.phases.iter().flat_map(|phase| &phase.steps)
     }
+
+    /// What no form of a file can say: versions, ids that are told apart, statements with their `{batch}`.
+    pub fn check(&self) -> Result<(), Error> {
+        if self.version != Self::VERSION {
+            let message = format!("the plan's form has version {}", self.version);
+            return Err(invalid(message).field("version").expected(Self::VERSION.to_string()));
+        }
+        let mut ids = BTreeSet::new();
+        for step in self.steps() {
+            if step.id.is_empty() || !ids.insert(step.id.as_str()) {
+                let message = format!("the id `{}` stands for more than one step, or is empty", step.id);
+                return Err(invalid(message).field("id").expected("an id of its own for each step"));
+            }
+            step.check()?;
+        }
+        Ok(())
+    }
 }
+
+impl Step {
+    fn check(&self) -> Result<(), Error> {
+        let wrong = |what: &str| invalid(format!("{what} of step `{}`", self.id)).field(self.id.clone());
+        let blank = |text: &String| text.trim().is_empty();
+        if self.undo.iter().any(blank) {
+            return Err(wrong("an undo statement is empty").expected("SQL"));
+        }
+        match &self.action {
+            Action::Transaction { statements } if statements.is_empty() || statements.iter().any(blank) => {
+                Err(wrong("a statement is missing or empty").expected("at least one statement"))
+            }
+            Action::Alone { statement, .. } if blank(statement) => {
+                Err(wrong("the statement is empty").expected("SQL"))
+            }
+            Action::Check { sql } if blank(sql) => Err(wrong("the query is empty").expected("SQL")),
+            Action::Batches(batches) => {
+                let all = batches.statements.iter().chain(&batches.prove);
+                if batches.statements.is_empty() || all.clone().any(|text| !text.contains(BATCH)) {
+                    return Err(wrong("a statement lacks the batch's condition").expected(BATCH));
+                }
+                if batches.key.is_empty() && batches.left.is_none() {
+                    let error = wrong("`left` is not said, and there is no key: rows may move meanwhile");
+                    return Err(error.expected("`left`, or the columns of a key"));
+                }
+                if batches.rows == 0 {
+                    return Err(wrong("`rows` is 0").expected("at least 1"));
+                }
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Stands for the condition on the key in the statements of a batch.
+pub const BATCH: &str = "{batch}";
+
+fn invalid(message: String) -> Error {
+    Error::new(Code::InvalidFile, message)
+}
+
+#[cfg(test)]
+mod tests;
