@@ -273,8 +273,11 @@ impl From<Error> for posthaste_base::Error {
             }
             Error::StaleStatement { .. } => user.hint(THROUGH_POOLER),
             Error::Statement { sqlstate, .. } if sqlstate == "42P05" => user.hint(THROUGH_POOLER),
+            Error::Serialization { .. } | Error::Deadlock { .. } | Error::LockNotAvailable { .. } => {
+                user.retry_after(1)
+            }
             Error::CommitUnknown { .. } => {
-                user.hint("send it again with the same idempotency key: what has happened is not done twice")
+                user.retry_after(5).hint("send it again with the same idempotency key: what has happened is not done twice")
             }
             _ => user,
         };

@@ -8,6 +8,7 @@ mod error;
 mod listener;
 pub mod local;
 mod pool;
+mod session;
 mod target;
 mod tls;
 mod transaction;
@@ -15,7 +16,8 @@ mod visit;
 
 pub use error::Error;
 pub use listener::{Heard, Listener};
-pub use pool::{Connection, Pool, PoolOptions, Session};
+pub use pool::{Connection, Pool, PoolOptions};
+pub use session::Session;
 pub use target::{SslMode, Target};
 pub use transaction::{
     Isolation, Transaction, TransactionError, TransactionOptions, Tx, transaction, transaction_with,
@@ -26,7 +28,6 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// What crates above need of the driver. They name it through here, so that it has one owner.
 pub mod driver {
-    pub use deadpool_postgres::GenericClient;
     pub use tokio_postgres::binary_copy::BinaryCopyInWriter;
     pub use tokio_postgres::error::{DbError, SqlState};
     pub use tokio_postgres::types::{self, FromSql, Json, ToSql, Type};

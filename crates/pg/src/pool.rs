@@ -4,24 +4,15 @@
 
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use deadpool_postgres::{
-    Connect, Hook, HookError, Manager, ManagerConfig, Object, PoolError, RecyclingMethod, Runtime,
-    TimeoutType, Timeouts,
-};
-use futures::future::BoxFuture;
-use posthaste_observe::{Counter, DatabaseMetrics};
-use tokio::task::JoinHandle;
-use tokio_postgres_rustls::MakeRustlsConnect;
+use deadpool::Runtime;
+use deadpool::managed::{self, Hook, HookError, PoolError, TimeoutType, Timeouts};
+use posthaste_observe::DatabaseMetrics;
 
-use crate::{Error, Result, Target, tls};
-
-/// A database session with its cache of prepared statements: `prepare_cached`, `query`, `execute`.
-///
-/// Both a [`Connection`] and a [`crate::Transaction`] lend themselves as `&Session`, so that one function
-/// serves inside and outside of a transaction.
-pub type Session = deadpool_postgres::ClientWrapper;
+use crate::session::Sessions;
+use crate::{Error, Result, Session, Target, tls};
 
 #[derive(Clone, Debug)]
 pub struct PoolOptions {
@@ -34,6 +25,9 @@ pub struct PoolOptions {
     pub connect: Duration,
     /// A connection that was not used for so long is asked for a sign of life before it is lent again.
     pub idle_check: Duration,
+    /// How long the answer to one statement may take before the connection is closed; none waits without end. It
+    /// belongs behind the session's `statement_timeout`.
+    pub answer: Option<Duration>,
 }
 
 impl PoolOptions {
@@ -44,6 +38,7 @@ impl PoolOptions {
             wait: Duration::from_secs(10),
             connect: Duration::from_secs(10),
             idle_check: Duration::from_secs(30),
+            answer: None,
         }
     }
 }
@@ -51,7 +46,7 @@ impl PoolOptions {
 /// Cheap to clone; all clones share the connections.
 #[derive(Clone)]
 pub struct Pool {
-    inner: deadpool_postgres::Pool,
+    inner: managed::Pool<Sessions>,
     shared: Arc<Shared>,
 }
 
@@ -59,12 +54,14 @@ struct Shared {
     target: Target,
     options: PoolOptions,
     metrics: DatabaseMetrics,
+    /// Of the prepared statements.
+    generation: Arc<AtomicU64>,
     server_version_num: std::sync::OnceLock<u32>,
 }
 
 /// A borrowed connection, given back when it is dropped.
 pub struct Connection {
-    object: Object,
+    object: managed::Object<Sessions>,
 }
 
 impl Pool {
@@ -82,13 +79,18 @@ impl Pool {
     /// A pool that has not connected yet: for a program that starts before its database.
     pub fn lazy(target: Target, options: PoolOptions) -> Result<Self> {
         let tls = tls::connector(&target)?;
-        let manager_config = ManagerConfig { recycling_method: RecyclingMethod::Fast };
         let metrics = DatabaseMetrics::new(options.name);
         metrics.connections_max.set(options.size as f64);
-        let connector = Connector { tls, lost: metrics.connection_errors.clone() };
-        let manager = Manager::from_connect(target.driver_config().clone(), connector, manager_config);
+        let generation = Arc::new(AtomicU64::new(0));
+        let sessions = Sessions {
+            config: target.driver_config().clone(),
+            tls,
+            answer: options.answer,
+            lost: metrics.connection_errors.clone(),
+            generation: generation.clone(),
+        };
         let idle_check = options.idle_check;
-        let inner = deadpool_postgres::Pool::builder(manager)
+        let inner = managed::Pool::builder(sessions)
             .max_size(options.size)
             .runtime(Runtime::Tokio1)
             .timeouts(Timeouts {
@@ -96,7 +98,7 @@ impl Pool {
                 create: Some(options.connect),
                 recycle: Some(Duration::from_secs(5)),
             })
-            .pre_recycle(Hook::async_fn(move |session, metrics| {
+            .pre_recycle(Hook::async_fn(move |session: &mut Session, metrics| {
                 Box::pin(async move {
                     if metrics.last_used() < idle_check {
                         return Ok(());
@@ -111,7 +113,8 @@ impl Pool {
             }))
             .build()
             .map_err(|error| Error::InvalidTarget { message: error.to_string() })?;
-        let shared = Shared { target, options, metrics, server_version_num: std::sync::OnceLock::new() };
+        let shared =
+            Shared { target, options, metrics, generation, server_version_num: std::sync::OnceLock::new() };
         Ok(Self { inner, shared: Arc::new(shared) })
     }
 
@@ -148,9 +151,9 @@ impl Pool {
         }
     }
 
-    /// Forgets all prepared statements, after the schema was changed.
+    /// Lets every connection forget its prepared statements before it is lent again, after the schema was changed.
     pub fn forget_statements(&self) {
-        self.inner.manager().statement_caches.clear();
+        self.shared.generation.fetch_add(1, Ordering::SeqCst);
     }
 
     pub fn target(&self) -> &Target {
@@ -183,7 +186,7 @@ impl Pool {
         Ok(*self.shared.server_version_num.get_or_init(|| version))
     }
 
-    fn explain(&self, error: PoolError) -> Error {
+    fn explain(&self, error: PoolError<tokio_postgres::Error>) -> Error {
         let target = self.shared.target.redacted();
         let options = &self.shared.options;
         match error {
@@ -211,7 +214,7 @@ impl std::fmt::Debug for Pool {
 impl Connection {
     /// Takes the connection out of the pool and closes it: its state is not known any more.
     pub fn discard(self) {
-        drop(Object::take(self.object));
+        drop(managed::Object::take(self.object));
     }
 }
 
@@ -232,34 +235,5 @@ impl Deref for Connection {
 impl DerefMut for Connection {
     fn deref_mut(&mut self) -> &mut Session {
         &mut self.object
-    }
-}
-
-/// Makes connections. The pool's own connector would warn once for every connection that a restart cuts.
-struct Connector {
-    tls: MakeRustlsConnect,
-    /// Counts connections that ended by an error.
-    lost: Counter,
-}
-
-type Driven = (tokio_postgres::Client, JoinHandle<()>);
-
-impl Connect for Connector {
-    fn connect(
-        &self,
-        config: &tokio_postgres::Config,
-    ) -> BoxFuture<'_, std::result::Result<Driven, tokio_postgres::Error>> {
-        let (config, lost) = (config.clone(), self.lost.clone());
-        Box::pin(async move {
-            let (client, connection) = config.connect(self.tls.clone()).await?;
-            let task = tokio::spawn(async move {
-                if let Err(error) = connection.await {
-                    lost.increment(1);
-                    // Whoever uses the connection gets the error and says so.
-                    tracing::debug!(%error, "database connection ended");
-                }
-            });
-            Ok((client, task))
-        })
     }
 }

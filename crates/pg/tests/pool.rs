@@ -1,9 +1,10 @@
 //! The pool says what is wrong, waits no longer than it should, and never shows a password.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use posthaste_base::Code;
-use posthaste_pg::{Error, Heard, Listener, Pool, PoolOptions, Target};
+use posthaste_pg::{Error, Heard, Listener, Pool, PoolOptions, Target, transaction};
 use posthaste_testkit::db::{DurableServer, TestDb};
 use posthaste_testkit::proxy::{Fault, Proxy, Upstream};
 
@@ -82,6 +83,73 @@ async fn a_silent_connection_is_replaced_before_it_is_lent() {
     let (connection, ()) = tokio::join!(cut, heal);
     connection.expect("a new one").simple_query("select 1").await.expect("it works");
     assert_eq!(proxy.accepted(), before + 1);
+}
+
+/// A pool of one through a proxy that lets everything through, at first.
+async fn behind_proxy(answer: Duration) -> (TestDb, Proxy, Pool) {
+    let test = TestDb::empty().await;
+    let proxy = Proxy::start(Upstream::of_server(&test.target)).await;
+    let target = test.target.clone();
+    let text = format!("postgresql://postgres@{}/{}", proxy.address(), target.database());
+    let options = PoolOptions { answer: Some(answer), ..PoolOptions::of_size(1) };
+    let pool = Pool::connect_with(Target::parse(&text).expect("an address"), options).await.expect("a pool");
+    (test, proxy, pool)
+}
+
+#[tokio::test]
+async fn a_server_that_takes_a_statement_and_never_answers_loses_the_connection() {
+    let (_test, proxy, pool) = behind_proxy(Duration::from_millis(300)).await;
+    let connection = pool.get().await.expect("a connection");
+    proxy.set(Fault::BlackHole);
+    let error = Error::from(connection.query_one("select 1", &[]).await.expect_err("no answer"));
+    assert!(matches!(error, Error::ConnectionLost { .. }), "{error:?}");
+    // What comes late cannot be taken for the answer to another statement: there is no other on this one.
+    proxy.set(Fault::Pass);
+    let error = Error::from(connection.query_one("select 2", &[]).await.expect_err("it is closed"));
+    assert!(matches!(error, Error::ConnectionLost { .. }), "{error:?}");
+    drop(connection);
+    let before = proxy.accepted();
+    pool.get().await.expect("another").query_one("select 3", &[]).await.expect("it works");
+    assert_eq!(proxy.accepted(), before + 1);
+}
+
+#[tokio::test]
+async fn a_transaction_that_is_not_answered_runs_again_and_a_commit_does_not() {
+    let (test, proxy, pool) = behind_proxy(Duration::from_millis(300)).await;
+    test.pool.get().await.expect("a connection").batch_execute("create table t (n int)").await.expect("t");
+    let runs = AtomicU32::new(0);
+    let (proxy, runs) = (&proxy, &runs);
+    let insert = |silent_at_commit: bool| {
+        transaction(&pool, move |tx| async move {
+            let run = runs.fetch_add(1, Ordering::SeqCst);
+            proxy.set(if run == 0 { Fault::BlackHole } else { Fault::Pass });
+            let inserted = tx.batch_execute("insert into t values (1)").await;
+            proxy.set(if silent_at_commit { Fault::BlackHole } else { Fault::Pass });
+            inserted.map_err(Error::from)
+        })
+    };
+    insert(false).await.expect("the second run is answered");
+    assert_eq!(runs.load(Ordering::SeqCst), 2);
+    let error = insert(true).await.expect_err("nobody knows");
+    assert!(matches!(error, Error::CommitUnknown { .. }), "{error:?}");
+    assert_eq!(runs.load(Ordering::SeqCst), 3);
+}
+
+#[tokio::test]
+async fn a_connection_forgets_its_statements_before_it_is_lent_again() {
+    let test = TestDb::empty().await;
+    let pool = test.pool_with(PoolOptions::of_size(1));
+    let changed = async |more: &str| {
+        let session = pool.get().await.expect("a connection");
+        session.batch_execute(more).await.expect(more);
+        let statement = session.prepare_cached("select * from t").await.expect("a statement");
+        session.query(&statement, &[]).await.map(|_| ()).map_err(Error::from)
+    };
+    changed("create table t (n int)").await.expect("a new table");
+    let error = changed("alter table t add m int").await.expect_err("its plan is of the old one");
+    assert!(matches!(error, Error::StaleStatement { .. }), "{error:?}");
+    pool.forget_statements();
+    changed("").await.expect("prepared anew");
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@
 do $$
 begin
     set local lock_timeout = '3s';
+    set local statement_timeout = 0;
     perform pg_advisory_xact_lock(7306084, 1);
 end
 $$
