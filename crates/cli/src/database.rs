@@ -20,6 +20,8 @@ use crate::seal;
 /// Connections of a command that does one thing at a time.
 const COMMAND_POOL_SIZE: usize = 4;
 const RETRY_PAUSE_MAX: Duration = Duration::from_secs(5);
+/// How much later than the server we give a statement up: only a server that does not do it itself is left alone.
+const ANSWER_GRACE: Duration = Duration::from_secs(5);
 
 /// A database that was reached, and the private server that it is in, if it is.
 pub(crate) struct Database {
@@ -45,8 +47,12 @@ impl Database {
                 (server.target().clone(), Some(server))
             }
         };
-        let options = PoolOptions::of_size(pool_size);
-        match Pool::connect_with(target.with_settings(SESSION_SETTINGS), options).await {
+        let limit = Duration::from_secs(u64::from(settings.statement_seconds));
+        let timeout = format!("{}s", settings.statement_seconds);
+        let target =
+            target.with_settings(&[SESSION_SETTINGS, &[("statement_timeout", timeout.as_str())]].concat());
+        let options = PoolOptions { answer: Some(limit + ANSWER_GRACE), ..PoolOptions::of_size(pool_size) };
+        match Pool::connect_with(target, options).await {
             Ok(pool) => Ok(Self { pool, local }),
             Err(error) => {
                 if let Some(server) = local.filter(|server| !server.is_adopted()) {
@@ -54,33 +60,6 @@ impl Database {
                 }
                 Err(error.into())
             }
-        }
-    }
-
-    /// Tries until the database can be reached, for `within`. Only what may pass by itself is tried again.
-    pub(crate) async fn open_patiently(settings: &config::Database, within: Duration) -> Result<Self, Error> {
-        let deadline = Instant::now() + within;
-        let mut pause = Duration::from_millis(250);
-        loop {
-            // What the server does on its way is logged where it happens.
-            let error = match Self::open(settings, settings.pool_size as usize, |_| ()).await {
-                Ok(database) => return Ok(database),
-                Err(error) => error,
-            };
-            let may_pass =
-                matches!(error.code(), Code::DatabaseUnreachable | Code::Unavailable | Code::Timeout);
-            let left = deadline.saturating_duration_since(Instant::now());
-            if !may_pass || left.is_zero() {
-                return Err(error);
-            }
-            tracing::warn!(
-                cause = error.cause(),
-                "{}; tried again for {} s more",
-                error.message(),
-                left.as_secs().max(1)
-            );
-            tokio::time::sleep(pause.min(left)).await;
-            pause = (pause * 2).min(RETRY_PAUSE_MAX);
         }
     }
 
@@ -116,6 +95,40 @@ impl Database {
                 Ok(())
             }
         }
+    }
+}
+
+/// Does what a start needs of the database, again and again for `within`, where what hinders it may pass by itself: a
+/// server that is not there (yet, or any more) and may come. A refusal ends it at once.
+pub(crate) async fn patiently<T>(
+    within: Duration,
+    act: impl AsyncFn() -> Result<T, Error>,
+) -> Result<T, Error> {
+    let deadline = Instant::now() + within;
+    let mut pause = Duration::from_millis(250);
+    loop {
+        let error = match act().await {
+            Ok(value) => return Ok(value),
+            Err(error) => error,
+        };
+        let may_pass = match error.code() {
+            Code::DatabaseUnreachable | Code::Unavailable | Code::Timeout => true,
+            // A collision, or a COMMIT whose answer was lost.
+            Code::DatabaseFailed => error.retry_after_seconds().is_some(),
+            _ => false,
+        };
+        let left = deadline.saturating_duration_since(Instant::now());
+        if !may_pass || left.is_zero() {
+            return Err(error);
+        }
+        tracing::warn!(
+            cause = error.cause(),
+            "{}; tried again for {} s more",
+            error.message(),
+            left.as_secs().max(1)
+        );
+        tokio::time::sleep(pause.min(left)).await;
+        pause = (pause * 2).min(RETRY_PAUSE_MAX);
     }
 }
 

@@ -14,7 +14,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Config, Override, Place, Role};
-use crate::database::{Database, open_broker};
+use crate::database::{Database, open_broker, patiently};
 use crate::node::{self, Node};
 use crate::seal;
 
@@ -52,8 +52,10 @@ impl Serve {
         let stop = CancellationToken::new();
         tokio::spawn(hear_signals(stop.clone())?);
         let within = Duration::from_secs(u64::from(config.database.connect_seconds));
-        let Some(opened) = stop.run_until_cancelled(Database::open_patiently(&config.database, within)).await
-        else {
+        let size = config.database.pool_size as usize;
+        // What a private server does on its way is logged where it happens.
+        let opening = patiently(within, async || Database::open(&config.database, size, |_| ()).await);
+        let Some(opened) = stop.run_until_cancelled(opening).await else {
             return Ok(ExitCode::SUCCESS);
         };
         let database = opened?;
@@ -82,11 +84,19 @@ impl Serve {
         metrics: Option<posthaste_observe::Handle>,
         stop: &CancellationToken,
     ) -> Result<(), Error> {
-        schema::upgrade(&database.pool).await?;
-        let broker = open_broker(&database.pool, config, Some(seal::find_or_make(config)?)).await?;
-        broker.check_seal_key().await?;
-        node::apply(config, &broker).await?;
-        let mut node = Node::start(config, &broker, metrics).await?;
+        let within = Duration::from_secs(u64::from(config.database.connect_seconds));
+        // Each step is done already where it was done before, so that the server may go and come between any two.
+        let starting = patiently(within, async || {
+            schema::upgrade(&database.pool).await?;
+            let broker = open_broker(&database.pool, config, Some(seal::find_or_make(config)?)).await?;
+            broker.check_seal_key().await?;
+            node::apply(config, &broker).await?;
+            Node::start(config, &broker, metrics.clone()).await
+        });
+        let Some(started) = stop.run_until_cancelled(starting).await else {
+            return Ok(());
+        };
+        let mut node = started?;
         if let Some(address) = node.address {
             if let Some(path) = &self.port_file {
                 write_address(path, &address.to_string())?;

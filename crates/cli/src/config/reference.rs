@@ -85,6 +85,10 @@ const SECTIONS: &[Section] = &[
             ("pool_size", "Connections of one node at most; `LISTEN` takes one more."),
             ("connect_seconds", "How long `serve` tries to reach the database at start."),
             (
+                "statement_seconds",
+                "How long one statement may take. A server that has not answered 5 s later is given up: the connection is closed and made anew.",
+            ),
+            (
                 "data_dir",
                 "The folder of the private server: `/var/lib/posthaste` for root, else `~/.local/share/posthaste`.",
             ),

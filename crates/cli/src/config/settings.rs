@@ -154,6 +154,8 @@ pub(crate) struct Database {
     pub pool_size: u32,
     /// How long to try to reach it at start.
     pub connect_seconds: u32,
+    /// How long one statement may take.
+    pub statement_seconds: u32,
     /// Of the private server.
     pub data_dir: Option<PathBuf>,
     pub pg_bin: Option<PathBuf>,
@@ -168,6 +170,7 @@ impl Default for Database {
             direct_url: None,
             pool_size: 20,
             connect_seconds: 60,
+            statement_seconds: 60,
             data_dir: None,
             pg_bin: None,
             listen_port: None,
@@ -195,6 +198,7 @@ impl Database {
         errors.extend(self.target().err());
         errors.extend(out_of_range("pool_size", self.pool_size, 2, 1_000));
         errors.extend(out_of_range("connect_seconds", self.connect_seconds, 0, 3_600));
+        errors.extend(out_of_range("statement_seconds", self.statement_seconds, 1, 86_400));
         if self.direct_url.is_some() && self.url.is_none() {
             let error = Error::new(Code::InvalidConfig, "a direct address has no other beside it");
             errors.push(error.field("direct_url").expected("`url` too"));

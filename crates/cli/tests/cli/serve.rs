@@ -1,8 +1,10 @@
 //! A node as its operator sees it: it starts, says where it listens, refuses what is unsafe, and ends cleanly.
 
 use std::net::TcpListener;
+use std::time::Duration;
 
 use posthaste_testkit::db::TestDb;
+use posthaste_testkit::proxy::{Fault, Proxy, Upstream};
 use rustix::process::Signal;
 
 use super::program::Program;
@@ -30,6 +32,30 @@ async fn sigint_while_the_database_is_away_ends_a_node_too() {
     let node = program.start(&[]);
     node.wait_for("tried again for");
     node.signal(Signal::INT);
+    assert_eq!(node.end().0, Some(0));
+}
+
+/// The first connection is not the last thing that a start needs: the server goes away in the middle of it here.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_whose_database_dies_while_it_starts_tries_again() {
+    let db = TestDb::posthaste().await;
+    let proxy = Proxy::start(Upstream::of_server(&db.target)).await;
+    let url = format!("postgres://postgres@{}/{}?sslmode=disable", proxy.address(), db.target.database());
+    let program = Program::alone().env("DATABASE_URL", &url);
+    let session = db.pool.get().await.unwrap();
+    // Who reads the queues waits here, so that it is known how far the start has come.
+    session.batch_execute("begin; lock table posthaste.queue in access exclusive mode").await.unwrap();
+    let node = program.start(&[]);
+    let waiting = "select from pg_locks where not granted and relation = 'posthaste.queue'::regclass";
+    while session.query(waiting, &[]).await.unwrap().is_empty() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    proxy.set(Fault::Reset);
+    node.wait_for("tried again for");
+    session.batch_execute("commit").await.unwrap();
+    proxy.set(Fault::Pass);
+    node.wait_for("listening on http://");
+    node.signal(Signal::TERM);
     assert_eq!(node.end().0, Some(0));
 }
 

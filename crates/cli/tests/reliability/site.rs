@@ -44,12 +44,13 @@ const DECLARED: &str = r#"
     endpoint = "ends"
 "#;
 
-const ENVIRONMENT: [(&str, &str); 6] = [
+const ENVIRONMENT: [(&str, &str); 7] = [
     ("POSTHASTE_SERVER__LISTEN", "127.0.0.1:0"),
     ("POSTHASTE_SERVER__LOG_FILTER", "warn"),
     ("POSTHASTE_SERVER__SHUTDOWN_SECONDS", "10"),
     ("POSTHASTE_SERVER__SEAL_KEY", "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="),
     ("POSTHASTE_DATABASE__POOL_SIZE", "8"),
+    ("POSTHASTE_DATABASE__STATEMENT_SECONDS", "3"),
     ("POSTHASTE_DELIVERY__ALLOW_PRIVATE_ADDRESSES", "true"),
 ];
 

@@ -98,14 +98,17 @@ impl Drop for Folder {
     }
 }
 
+/// To clean up after millions of rows takes as long as it takes.
+const PATIENT: &str = "statement_seconds = 3600\n";
+
 /// Nothing of a configuration file holds here: its database is in use.
 fn database_section(place: &Place, folder: &Path) -> String {
     let of_environment = std::env::var("DATABASE_URL").ok().filter(|url| !url.is_empty());
     if let Some(url) = place.database_url.clone().or(of_environment) {
-        return format!("[database]\nurl = {}\n", json!(url));
+        return format!("[database]\n{PATIENT}url = {}\n", json!(url));
     }
     // A folder that is not there yet: PostgreSQL's must belong to the user that it runs as.
     let data_dir = json!(folder.join("database").to_string_lossy());
     let pg_bin = place.pg_bin.as_deref().map(|path| format!("pg_bin = {}\n", json!(path.to_string_lossy())));
-    format!("[database]\ndata_dir = {data_dir}\n{}", pg_bin.unwrap_or_default())
+    format!("[database]\n{PATIENT}data_dir = {data_dir}\n{}", pg_bin.unwrap_or_default())
 }
