@@ -68,6 +68,14 @@ codes! {
     SchemaMissing, "schema-missing", 503, 4, "the schema is not there or is older than this program", "run `posthaste schema upgrade`";
     PostgresMissing, "postgres-missing", 503, 3, "no PostgreSQL server programs were found", "install PostgreSQL (`apt-get install postgresql`), or name them with `--pg-bin`, or give `DATABASE_URL`";
     PostgresFailed, "postgres-failed", 503, 3, "the local PostgreSQL server did not start", "read the server's log that the message names";
+    RunnerBusy, "runner-busy", 409, 4, "another runner is at work on this database", "wait for it; `posthaste runs list` shows how far it is";
+    GateClosed, "gate-closed", 409, 4, "a gate of the plan is not open", "wait until it holds, say `--approve NAME` for what a person must do, or `--override GATE=reason`";
+    PlanDrift, "plan-drift", 409, 4, "the database is not as it was when the plan was made", "make the plan again, and read it";
+    MissingRight, "missing-right", 403, 4, "the role lacks a right that a step needs", "grant what the message names, or connect as the owner";
+    LocksHeld, "locks-held", 503, 5, "a lock could not be had in the time allowed", "see with `posthaste runs show` who was in the way, then `posthaste runs resume`";
+    StepFailed, "step-failed", 422, 5, "a step of the plan failed", "read the cause, then `posthaste runs resume` or `posthaste runs abort`";
+    ProofFailed, "proof-failed", 409, 4, "a batch could not be proven right, and was rolled back", "look at the rows of that batch, then `posthaste runs resume` or `posthaste runs abort`";
+    RunStopped, "run-stopped", 409, 5, "the run was stopped before its end", "go on with `posthaste runs resume`, or back with `posthaste runs abort`";
     Unavailable, "unavailable", 503, 5, "the service cannot do this at the moment", "try again shortly";
     Timeout, "timeout", 504, 5, "it took longer than allowed", "try again, with less at a time";
     Internal, "internal", 500, 70, "an error of Posthaste itself", "report it with the correlation id";

@@ -7,6 +7,7 @@ mod finding;
 mod lock;
 mod plan;
 mod plan_form;
+mod run;
 
 pub use finding::{
     Confidence, Effect, Evidence, Finding, Location, Object, Remedy, Report, Severity, Skipped, Target,
@@ -14,3 +15,4 @@ pub use finding::{
 };
 pub use lock::{Lock, LockMode, Locked};
 pub use plan::{Action, BATCH, Batches, Estimate, Gate, Phase, Plan, Step, Watch};
+pub use run::{Blocker, Run, RunNote, RunState, RunStep, Runner, StepState};
