@@ -104,7 +104,7 @@ impl TestDb {
         let name = format!("test_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let admin = connect(server).await;
         // A process of the same number may have left one of the same name.
-        run(&admin, &format!("drop database if exists {name} with (force)")).await;
+        run(&admin, &drop_statement(&name, version)).await;
         run(&admin, &create_statement(&name, template, version)).await;
         let target = server.clone().with_database(&name);
         let pool = Pool::lazy(target.clone(), PoolOptions::of_size(10)).expect("a pool");
@@ -119,11 +119,16 @@ pub struct Version {
     pub bin: PathBuf,
 }
 
-/// Every server version that this machine has: `PG_BIN_14` to `PG_BIN_18` name folders with the programs, and
-/// the one that is found without them is always there.
+/// Every server version that this machine has and Posthaste supports: `PG_BIN_14` to `PG_BIN_18` name folders with
+/// the programs, and the one that is found without them is always there.
 pub fn versions() -> Vec<Version> {
+    versions_from(14)
+}
+
+/// The same, with older ones: reviews know servers on which Posthaste itself does not run.
+pub fn versions_from(oldest: u32) -> Vec<Version> {
     let named =
-        (14..=18).filter_map(|major| {
+        (oldest..=18).filter_map(|major| {
             let bin = PathBuf::from(std::env::var_os(format!("PG_BIN_{major}"))?);
             let found = Programs::at(&bin).filter(|programs| programs.major == major);
             Some(found.unwrap_or_else(|| {
@@ -146,7 +151,7 @@ pub fn default_version() -> Version {
 
 /// Stops and removes the throw-away clusters of this target folder, if there are any.
 pub async fn stop_cluster() {
-    for version in versions() {
+    for version in versions_from(12) {
         let folder = cluster_folder(&version);
         if folder.exists() {
             let cluster = Cluster::open(throw_away(&folder, &version)).expect("the test cluster");
@@ -243,7 +248,7 @@ async fn start_cluster(version: &Version) -> Target {
     let postmaster = cluster.start().await.expect("the test cluster to start");
     let target = postmaster.target().clone();
     if postmaster.is_adopted() {
-        locked(version, "template.lock", async || drop_left_over(&target).await).await;
+        locked(version, "template.lock", async || drop_left_over(&target, version).await).await;
     }
     // The server outlives this process: the next one adopts it.
     target
@@ -264,6 +269,7 @@ fn throw_away(folder: &Path, version: &Version) -> LocalOptions {
     ];
     let mut options = LocalOptions::in_folder(folder);
     options.bin = Some(version.bin.clone());
+    options.version = Some(version.major);
     options.is_durable = false;
     options.settings = settings.map(|(name, value)| (name.into(), value.into())).to_vec();
     options
@@ -329,7 +335,7 @@ where
 }
 
 /// Databases of processes that have ended go when there are many: memory is finite.
-async fn drop_left_over(server: &Target) {
+async fn drop_left_over(server: &Target, version: &Version) {
     let admin = connect(server).await;
     let rows = admin.query("select datname from pg_database where datname like 'test\\_%'", &[]).await;
     let names: Vec<String> = rows.expect("the list of databases").iter().map(|row| row.get(0)).collect();
@@ -340,7 +346,7 @@ async fn drop_left_over(server: &Target) {
         let pid =
             name.split('_').nth(1).and_then(|pid| pid.parse().ok()).and_then(rustix::process::Pid::from_raw);
         if pid.is_none_or(|pid| rustix::process::test_kill_process(pid).is_err()) {
-            run(&admin, &format!("drop database if exists {name} with (force)")).await;
+            run(&admin, &drop_statement(&name, version)).await;
         }
     }
 }
@@ -349,6 +355,12 @@ async fn drop_left_over(server: &Target) {
 fn create_statement(name: &str, template: &str, version: &Version) -> String {
     let strategy = if version.major >= 15 { " strategy file_copy" } else { "" };
     format!("create database \"{name}\" template \"{template}\"{strategy}")
+}
+
+/// Before version 13 sessions cannot be ended by it.
+fn drop_statement(name: &str, version: &Version) -> String {
+    let force = if version.major >= 13 { " with (force)" } else { "" };
+    format!("drop database if exists \"{name}\"{force}")
 }
 
 async fn exists(server: &Target, database: &str) -> bool {

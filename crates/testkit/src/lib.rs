@@ -6,3 +6,6 @@
 pub mod db;
 pub mod proxy;
 pub mod receiver;
+
+/// The driver, for tests of crates that may not import it.
+pub use posthaste_pg as pg;

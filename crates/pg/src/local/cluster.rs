@@ -53,7 +53,7 @@ impl Cluster {
         let folder = std::path::absolute(&options.folder).map_err(|error| failed(error.to_string()))?;
         account.own_folder(&folder)?;
         let version = std::fs::read_to_string(folder.join("data/PG_VERSION")).ok();
-        let wanted = version.and_then(|text| text.trim().parse().ok());
+        let wanted = version.and_then(|text| text.trim().parse().ok()).or(options.version);
         let programs = Programs::find(options.bin.as_deref(), wanted)?;
         let socket_folder = socket_folder(&folder, &account);
         Ok(Self { options, programs, account, folder, socket_folder })

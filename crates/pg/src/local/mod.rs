@@ -32,6 +32,8 @@ pub struct LocalOptions {
     pub folder: PathBuf,
     /// Where `postgres` and `initdb` are; searched for when not given.
     pub bin: Option<PathBuf>,
+    /// The major version that is wanted, also one that Posthaste itself does not support: for tests.
+    pub version: Option<u32>,
     /// The account that runs the server when we are root: `postgres`, or else `nobody`, when not given.
     pub account: Option<String>,
     /// Also listen on the loopback address, with a generated password.
@@ -50,6 +52,7 @@ impl LocalOptions {
         Self {
             folder: folder.into(),
             bin: None,
+            version: None,
             account: None,
             loopback_port: None,
             start_within: Duration::from_secs(120),
