@@ -30,7 +30,7 @@ const LEASES_BATCH: i64 = 50;
 const SWEEP_LEASES_EVERY: Duration = Duration::from_millis(500);
 const TIDY_EVERY: Duration = Duration::from_secs(10);
 const TIDY_BATCH: i64 = 5_000;
-/// A log is changed for the empty one when it is larger than this, or older and not empty.
+/// A log is changed for the empty one when it is larger than this, or older than a day and not empty.
 const SEGMENT_BYTES: i64 = 128 * 1024 * 1024;
 /// How far behind its own clock a sweep looks again, for leases whose transaction committed late.
 const SWEEP_OVERLAP: SignedDuration = SignedDuration::from_secs(60);
@@ -149,6 +149,59 @@ impl Broker {
                 return Ok((moved, next_at));
             }
         }
+    }
+}
+
+/// Space: logs that take turns, and events that nothing needs any more.
+impl Broker {
+    /// Gives each queue the space back that its messages do not need any more.
+    pub async fn rotate_queues(&self) -> Result<()> {
+        for queue in self.catalog().queues.values() {
+            self.rotate(Segment::new(queue.id, queue.segment)).await?;
+        }
+        Ok(())
+    }
+
+    /// Changes a full or old log for the empty one, and empties the one behind when nothing of it is needed.
+    async fn rotate(&self, current: Segment) -> Result<()> {
+        let pool = self.pool();
+        let session = pool.get().await.map_err(Error::from)?;
+        let Some(size) = lead::size(&session, current).await? else { return Ok(()) };
+        if size.other_bytes > 0 {
+            // Looked at without locks first: most of the time it is not used up yet.
+            let is_used_up = lead::is_used_up(&session, current.other()).await?;
+            drop(session);
+            if is_used_up && lead::empty(pool, current.other()).await.map_err(Error::from)? {
+                tracing::debug!(
+                    queue.id = current.queue.0,
+                    bytes = size.other_bytes,
+                    "space of a log given back"
+                );
+            }
+            return Ok(());
+        }
+        let is_due = size.bytes > SEGMENT_BYTES || (size.bytes > 0 && size.is_old);
+        if is_due && lead::rotate(&session, current).await? {
+            lead::notify(&session, "catalog").await?;
+            drop(session);
+            self.refresh_catalog().await?;
+        }
+        Ok(())
+    }
+
+    /// Removes events whose key has outlived its time, unless a message of theirs may be anywhere; answers with how
+    /// many. A queue that nobody consumes keeps the events of its messages for as long as that lasts.
+    pub async fn sweep_events(&self) -> Result<u64> {
+        let session = self.pool().get().await.map_err(Error::from)?;
+        // Asked first: what comes into a log from here on is newer.
+        let mut oldest = lead::database_now(&session).await?;
+        for queue in self.catalog().queues.keys() {
+            for half in [0, 1] {
+                let first = lead::oldest(&session, Segment::new(*queue, half)).await?;
+                oldest = oldest.min(first.unwrap_or(oldest));
+            }
+        }
+        Ok(event::sweep_expired(&session, TIDY_BATCH, oldest).await?)
     }
 }
 
@@ -316,15 +369,10 @@ impl Keeper {
             return Ok(());
         }
         self.tidy_at = Instant::now() + TIDY_EVERY;
-        let catalog = self.broker.catalog();
-        for queue in catalog.queues.values() {
-            self.rotate(Segment::new(queue.id, queue.segment)).await?;
-        }
-        self.broker.measure_queues().await?;
         let broker = &self.broker;
-        let session = broker.pool().get().await.map_err(Error::from)?;
-        event::sweep_expired(&session, TIDY_BATCH).await?;
-        drop(session);
+        broker.rotate_queues().await?;
+        broker.measure_queues().await?;
+        broker.sweep_events().await?;
         broker.sweep_expired_dead(TIDY_BATCH as usize).await?;
         let is_time = self.partitions_at.is_none_or(|at| Instant::now() >= at);
         if is_time {
@@ -332,30 +380,6 @@ impl Keeper {
             let days = i32::try_from(broker.options().attempt_retention_days).unwrap_or(i32::MAX);
             attempt::keep_partitions(&session, days).await?;
             self.partitions_at = Some(Instant::now() + Duration::from_secs(3600));
-        }
-        Ok(())
-    }
-
-    /// Changes a full log for the empty one, and empties the one behind when nothing of it is needed.
-    async fn rotate(&self, current: Segment) -> Result<()> {
-        let pool = self.broker.pool();
-        let session = pool.get().await.map_err(Error::from)?;
-        let (bytes, behind_bytes) = lead::sizes(&session, current).await?;
-        if behind_bytes > 0 {
-            // Looked at without locks first: most of the time it is not used up yet.
-            let is_used_up = lead::is_used_up(&session, current.other()).await?;
-            drop(session);
-            if is_used_up && lead::empty(pool, current.other()).await.map_err(Error::from)? {
-                tracing::debug!(
-                    queue.id = current.queue.0,
-                    bytes = behind_bytes,
-                    "space of a log given back"
-                );
-            }
-        } else if bytes > SEGMENT_BYTES && lead::rotate(&session, current).await? {
-            lead::notify(&session, "catalog").await?;
-            drop(session);
-            self.broker.refresh_catalog().await?;
         }
         Ok(())
     }

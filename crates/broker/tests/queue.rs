@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use posthaste_base::{Clock, Code};
-use posthaste_broker::{Broker, BrokerOptions, Declaration, Message, SendIn};
+use posthaste_broker::{Broker, BrokerOptions, Declaration, EventIn, Message, Payload, SendIn};
 use posthaste_testkit::db::TestDb;
 
 struct Desk {
@@ -361,4 +361,42 @@ async fn what_was_kept_for_too_long_does_not_hide_what_lies_behind() {
     desk.broker.clock().jump(jiff::SignedDuration::from_hours(4 * 24));
     desk.send(["\"fresh\"".to_owned()]).await;
     assert_eq!(payloads(&desk.receive(2).await), ["\"fresh\""]);
+}
+
+/// A subscription gives a message no payload of its own: its event has it.
+#[tokio::test]
+async fn a_queue_that_nobody_consumes_for_long_keeps_what_its_messages_say() {
+    const DAY: u32 = 86_400;
+    let mut desk = Desk::open().await;
+    let declared = "[queues.work]\nmax_receives = 3\n[subscriptions.all]\ntopic = \"note\"\nqueue = \"work\"";
+    desk.broker.apply(&Declaration::parse(declared).unwrap()).await.unwrap();
+    let publish = async |desk: &Desk, key: &str| {
+        let payload = Payload::json(format!("{{\"key\":\"{key}\"}}").into_bytes().into()).unwrap();
+        let event =
+            EventIn { key: Some(key.into()), event_type: Some("note".into()), ..EventIn::of(payload) };
+        desk.broker.publish(event).await.unwrap().id
+    };
+    let (first, second) = (publish(&desk, "a").await, publish(&desk, "b").await);
+    // The second one comes to its log a second time, when its event's own time has long run out.
+    let held = desk.receive(2).await;
+    desk.broker.settle(vec![held[0].receipt]).await.unwrap();
+    let is_there = async |desk: &Desk, event| desk.broker.show_event(event).await.is_ok();
+    for day in [60, 120, 180] {
+        desk.pass(day * DAY).await;
+        desk.sweep().await;
+        // The log changes, and the one behind is given back: twice, so that both happen.
+        desk.broker.rotate_queues().await.unwrap();
+        desk.broker.rotate_queues().await.unwrap();
+        desk.broker.sweep_events().await.unwrap();
+        assert!(is_there(&desk, second).await, "after {day} days");
+    }
+    assert!(is_there(&desk, first).await, "it goes when the log that held its message does");
+    let held = desk.receive(10).await;
+    assert_eq!(payloads(&held), [r#"{"key":"b"}"#]);
+    desk.broker.settle(vec![held[0].receipt]).await.unwrap();
+    desk.pass(240 * DAY).await;
+    for _ in 0..3 {
+        desk.broker.rotate_queues().await.unwrap();
+    }
+    assert_eq!(desk.broker.sweep_events().await.unwrap(), 2, "nothing needs them any more");
 }

@@ -182,10 +182,10 @@ pub async fn next_due(session: &Session) -> Result<(Option<Timestamp>, Timestamp
     Ok((row.try_get(0)?, row.try_get(1)?))
 }
 
-/// Removes events that nothing needs any more.
-pub async fn sweep_expired(session: &Session, limit: i64) -> Result<u64> {
+/// Removes events that nothing needs any more. `oldest` is when the first message was sent that any log still holds.
+pub async fn sweep_expired(session: &Session, limit: i64, oldest: Timestamp) -> Result<u64> {
     let statement = session.prepare_cached(sql!("event/sweep_expired")).await?;
-    Ok(session.execute(&statement, &[&limit]).await?)
+    Ok(session.execute(&statement, &[&limit, &oldest]).await?)
 }
 
 /// An event with how its messages are getting on.

@@ -106,11 +106,29 @@ pub async fn sweep_deferred(
     Ok((row.try_get(0)?, row.try_get(1)?))
 }
 
-/// Bytes of a segment's log and of the other one.
-pub async fn sizes(session: &Session, segment: Segment) -> Result<(i64, i64)> {
+/// How large a segment's log is.
+#[derive(Clone, Copy, Debug)]
+pub struct Size {
+    pub bytes: i64,
+    /// Of the other one.
+    pub other_bytes: i64,
+    /// Whether it has taken messages for more than a day.
+    pub is_old: bool,
+}
+
+/// None when there is no such queue.
+pub async fn size(session: &Session, segment: Segment) -> Result<Option<Size>> {
     let statement = session.prepare_cached(&statements(segment).size).await?;
-    let row = session.query_one(&statement, &[]).await?;
-    Ok((row.try_get(0)?, row.try_get(1)?))
+    let row = session.query_opt(&statement, &[&segment.queue.0]).await?;
+    row.map(|row| Ok(Size { bytes: row.try_get(0)?, other_bytes: row.try_get(1)?, is_old: row.try_get(2)? }))
+        .transpose()
+}
+
+/// When the first message was sent that a segment's log still holds, whether it is settled or not.
+pub async fn oldest(session: &Session, segment: Segment) -> Result<Option<Timestamp>> {
+    let statement = session.prepare_cached(&statements(segment).oldest).await?;
+    let row = session.query_opt(&statement, &[]).await?;
+    row.map(|row| Ok(row.try_get(0)?)).transpose()
 }
 
 /// Lets the other half take new messages; false when it was done already.

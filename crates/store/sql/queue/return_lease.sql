@@ -1,7 +1,7 @@
 -- purpose: end an expired lease: what was not settled becomes visible again, or dies when its receives are used up
 -- params: $1 lease id, $2 queue id, $3 segment, $4 receives at most
--- locks: row locks on the lease; row exclusive on the current log, dead_letter
--- index: log (xid, seq), lease primary key, extension primary key
+-- locks: row locks on the lease, event; row exclusive on the current log, dead_letter
+-- index: log (xid, seq), lease primary key, extension primary key, event primary key
 --
 -- Recomputes what the lease holds, as queue/claim.sql did: between the cursor of the row before and its own.
 with mine as materialized (
@@ -87,6 +87,11 @@ with mine as materialized (
     select r.id, r.event_id, r.subscription_id, r.receives + 1, r.tracked, r.sent_at, r.attributes, r.payload
     from rest r
     where r.receives + 1 < $4
+), kept as (
+    update posthaste.event e
+    set expires_at = posthaste.now()
+    from rest r
+    where e.id = r.event_id and e.expires_at < posthaste.now() and r.receives + 1 < $4
 ), dead as (
     insert into posthaste.dead_letter
         (queue_id, message_id, event_id, subscription_id, endpoint_id, type, receives, tracked, category, code, error,

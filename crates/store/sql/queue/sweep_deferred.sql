@@ -1,7 +1,10 @@
 -- purpose: messages of a queue whose time has come become visible: they move to the current log
 -- params: $1 queue id, $2 messages at most
--- locks: row locks on deferred, skipping what another sweep holds; row exclusive on the log
--- index: deferred_visible, deferred primary key
+-- locks: row locks on deferred, skipping what another sweep holds; row locks on event; row exclusive on the log
+-- index: deferred_visible, deferred primary key, event primary key
+--
+-- An event that was only kept for its delayed message is kept for as long as the log holds that: see
+-- event/sweep_expired.sql.
 with due as materialized (
     select d.id
     from posthaste.deferred d
@@ -20,6 +23,11 @@ with due as materialized (
     select t.id, t.event_id, t.subscription_id, t.receives, t.tracked, t.sent_at, t.attributes, t.payload
     from taken t
     returning 1
+), kept as (
+    update posthaste.event e
+    set expires_at = posthaste.now()
+    from taken t
+    where e.id = t.event_id and e.expires_at < posthaste.now()
 )
 select
     (select count(*) from moved) as moved,
