@@ -4,6 +4,7 @@
 //! Not for: anything that knows our tables. Statements live in `store`; this crate only carries them.
 
 mod address;
+pub mod catalog;
 mod error;
 mod listener;
 pub mod local;
@@ -29,7 +30,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// What crates above need of the driver. They name it through here, so that it has one owner.
 pub mod driver {
     pub use tokio_postgres::binary_copy::BinaryCopyInWriter;
-    pub use tokio_postgres::error::{DbError, SqlState};
+    pub use tokio_postgres::error::{DbError, ErrorPosition, SqlState};
     pub use tokio_postgres::types::{self, FromSql, Json, ToSql, Type};
     pub use tokio_postgres::{
         CopyInSink, CopyOutStream, Error, Row, RowStream, SimpleQueryMessage, Statement, ToStatement,

@@ -18,8 +18,8 @@ use crate::{Error, Result, Target, tls};
 
 const VERSIONS: std::ops::RangeInclusive<u32> = 12..=18;
 
-/// How long a cancelled statement may take to say that it was.
-const CANCEL_WAIT: Duration = Duration::from_secs(2);
+/// How long the end of a session, or the asking for the end of a statement, may take.
+const CLOSE_WAIT: Duration = Duration::from_secs(2);
 
 #[derive(Clone, Debug)]
 pub struct VisitOptions {
@@ -34,7 +34,8 @@ pub struct VisitOptions {
     pub is_read_only: bool,
     /// For reaching the server, TLS, the login and the settings together.
     pub connect_timeout_ms: u32,
-    /// How long after its timeout a statement's answer is waited for, before the session counts as lost.
+    /// How long after its timeout a statement's answer is waited for before it is cancelled from here, and then how
+    /// long for the answer to that, before the session counts as lost.
     pub grace_ms: u32,
 }
 
@@ -218,7 +219,7 @@ impl Visit {
     pub async fn close(self) {
         let Self { client, driver, .. } = self;
         drop(client);
-        let _ = tokio::time::timeout(CANCEL_WAIT, driver).await;
+        let _ = tokio::time::timeout(CLOSE_WAIT, driver).await;
     }
 
     /// Waits for an answer no longer than the statement may run, and a little: then cancels it, and where even that
@@ -239,8 +240,8 @@ impl Visit {
         if let Ok(answer) = tokio::time::timeout(limit, &mut work).await {
             return answer.map_err(Error::from);
         }
-        self.canceller().cancel().await;
-        match tokio::time::timeout(CANCEL_WAIT, &mut work).await {
+        let _ = tokio::time::timeout(self.grace, self.canceller().cancel()).await;
+        match tokio::time::timeout(self.grace, &mut work).await {
             Ok(answer) => answer.map_err(Error::from),
             Err(_) => {
                 self.is_lost.store(true, Ordering::Relaxed);
@@ -266,7 +267,7 @@ impl std::fmt::Debug for Visit {
 impl Canceller {
     /// Asks the server to end what runs now. There is no answer to it: the statement's own error is the answer.
     pub async fn cancel(&self) {
-        let asked = tokio::time::timeout(CANCEL_WAIT, self.token.cancel_query(self.tls.clone())).await;
+        let asked = tokio::time::timeout(CLOSE_WAIT, self.token.cancel_query(self.tls.clone())).await;
         if let Ok(Err(error)) = asked {
             tracing::debug!(%error, "cancelling a statement failed");
         }

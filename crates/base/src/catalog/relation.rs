@@ -1,67 +1,13 @@
-//! A database's catalog as plain data: what is there, how large it is, how much it is used.
+//! Tables and what hangs on them, as plain data.
 //!
-//! `pg` reads it from a server, `posthaste catalog export` writes it to a file, and reviews and checks decide from
-//! it. It holds names, types and numbers, and no row of any table. Not for: reading it, and for decisions.
+//! Not for: types, functions and the server.
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::quote;
-
-/// The version of the file's form, which grows when a field changes its meaning.
-pub const FORMAT: u32 = 1;
-
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Catalog {
-    pub format: u32,
-    pub server: Server,
-    /// In the order of the search path, for names without a schema.
-    pub search_path: Vec<String>,
-    pub schemas: Vec<String>,
-    pub relations: Vec<Relation>,
-    pub types: Vec<TypeInfo>,
-    pub functions: Vec<Function>,
-    pub sequences: Vec<Sequence>,
-    pub publications: Vec<Publication>,
-    pub extensions: Vec<Extension>,
-    /// What could not be read, and why: a missing grant, a lock that was held.
-    pub unread: Vec<String>,
-}
-
-/// The server and what went on when the catalog was read.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Server {
-    /// As `server_version_num`: 150018 for 15.18.
-    pub version_num: u32,
-    pub database: String,
-    pub read_at: Option<Timestamp>,
-    pub is_replica: bool,
-    /// Those that a review or a check asks for, such as `TimeZone`, `lock_timeout`, `wal_level`.
-    pub settings: BTreeMap<String, String>,
-    pub connections: Option<u32>,
-    pub connections_max: Option<u32>,
-    /// Age of the oldest transaction that was open, in milliseconds: what an ACCESS EXCLUSIVE lock may have to wait for.
-    pub longest_transaction_ms: Option<u64>,
-    pub replicas: Vec<Replica>,
-    /// Bytes a second that a sequential scan reads here, when it was measured.
-    pub scan_bytes_per_s: Option<u64>,
-    /// Bytes a second that a rewrite writes here, when it was measured.
-    pub rewrite_bytes_per_s: Option<u64>,
-    /// Bytes of WAL a second, over the time in which it was watched.
-    pub wal_bytes_per_s: Option<u64>,
-}
-
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Replica {
-    pub name: String,
-    pub lag_bytes: Option<u64>,
-    pub lag_ms: Option<u64>,
-}
+use super::Name;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -75,14 +21,6 @@ pub enum RelationKind {
     Composite,
 }
 
-/// A name as it is in the catalog: not quoted, not folded.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Name {
-    pub schema: String,
-    pub name: String,
-}
-
 /// A table or what can be used as one; its indexes are with it.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -90,31 +28,51 @@ pub struct Relation {
     pub oid: u32,
     pub name: Name,
     pub kind: RelationKind,
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub owner: String,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub is_unlogged: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub is_temporary: bool,
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub access_method: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub tablespace: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub columns: Vec<Column>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub constraints: Vec<Constraint>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub indexes: Vec<Index>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub triggers: Vec<Trigger>,
     /// Names of rules other than the `_RETURN` of a view.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub rules: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub policies: Vec<String>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub has_row_security: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub forces_row_security: bool,
     /// `reloptions`, such as `fillfactor` and `autovacuum_enabled`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub options: BTreeMap<String, String>,
     /// `d`, `n`, `f` or `i`, as in `pg_class.relreplident`.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub replica_identity: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub statistics: Vec<String>,
     /// What it inherits from; for a partition, the one table that it is a part of.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub parents: Vec<Name>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub partition: Option<Partition>,
     /// For a partitioned table: `list`, `range` or `hash`, and the columns of its key (empty names for expressions).
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub partition_key: Option<PartitionKey>,
     /// Views, materialized views and functions with a SQL body that read it, with the columns that they read.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub dependents: Vec<Dependent>,
     pub size: Size,
     pub activity: Activity,
@@ -123,26 +81,37 @@ pub struct Relation {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Column {
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub name: String,
     /// The attribute number: that of the catalog, and not the place in this list.
     pub number: i16,
-    /// As `format_type` writes it, with its modifier: `character varying(40)`, `numeric(5,2)`.
+    /// As `format_type` writes it, with its modifier: `character varying(40)`, `numeric(5,2)`; types that are not
+    /// the server's own have their schema: `public.mood`.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub type_name: String,
     pub type_modifier: i32,
     /// The type's own name, its schema apart; for a domain the domain's.
     pub type_ref: Name,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub is_not_null: bool,
     /// As PostgreSQL writes it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub default: Option<String>,
     /// `s` stored, `v` virtual.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub generated: Option<String>,
     /// `a` always, `d` by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub identity: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub collation: Option<String>,
     /// Of the planner's statistics; not there when the table was never analysed or may not be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub null_fraction: Option<f32>,
     /// As `pg_stats.n_distinct`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub distinct: Option<f32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub width_bytes: Option<i32>,
 }
 
@@ -164,18 +133,28 @@ pub enum ConstraintKind {
 #[serde(default)]
 pub struct Constraint {
     pub oid: u32,
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub name: String,
     pub kind: ConstraintKind,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub is_validated: bool,
     /// False only for NOT ENFORCED (18 and newer).
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub is_enforced: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub is_deferrable: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub is_inherited: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub no_inherit: bool,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub columns: Vec<String>,
-    /// `pg_get_constraintdef`, which takes no lock on the table.
+    /// As `pg_get_constraintdef` writes it; empty for a check of a table that was locked.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub definition: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub index: Option<Name>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub references: Option<Reference>,
 }
 
@@ -183,9 +162,12 @@ pub struct Constraint {
 #[serde(default)]
 pub struct Reference {
     pub table: Name,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub columns: Vec<String>,
     /// `a` no action, `r` restrict, `c` cascade, `n` set null, `d` set default.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub on_delete: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub on_update: String,
 }
 
@@ -194,51 +176,83 @@ pub struct Reference {
 pub struct Index {
     pub oid: u32,
     pub name: Name,
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub method: String,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub is_unique: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub is_primary: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub is_exclusion: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub is_valid: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub is_ready: bool,
     /// False for an index that a constraint checks at once.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub is_immediate: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub is_partitioned: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub is_clustered: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub is_replica_identity: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub nulls_not_distinct: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub parent: Option<Name>,
     /// In the order of the index; `None` for an expression.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub keys: Vec<IndexKey>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub include: Vec<String>,
+    /// Not there for an index over all rows, and for one whose table was locked: see `has_predicate`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub predicate: Option<String>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub has_predicate: bool,
     /// The constraint that it serves.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub constraint: Option<String>,
     pub size: Size,
     /// Since the counters were reset; replicas count apart.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub scans: Option<u64>,
     /// 16 and newer.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub last_scan_at: Option<Timestamp>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct IndexKey {
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub column: Option<String>,
+    /// Empty when the table was locked, so that its text is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub expression: Option<String>,
+    /// With its schema, unless it is the server's own.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub opclass: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub collation: Option<String>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub is_descending: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub is_nulls_first: bool,
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Trigger {
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub name: String,
     pub function: Name,
     /// `O` enabled, `D` disabled, `R` replica, `A` always.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub enabled: String,
     /// Made by a constraint, and not by `create trigger`.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub is_internal: bool,
 }
 
@@ -247,16 +261,21 @@ pub struct Trigger {
 pub struct Partition {
     pub parent: Name,
     /// `FOR VALUES ...` or `DEFAULT`.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub bound: String,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub is_default: bool,
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct PartitionKey {
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub strategy: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub columns: Vec<String>,
     /// As `pg_get_partkeydef` writes it.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub definition: String,
 }
 
@@ -265,8 +284,10 @@ pub struct PartitionKey {
 pub struct Dependent {
     pub name: Name,
     /// `view`, `materialized-view`, `function`, `policy`, `rule`, `trigger`.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub kind: String,
     /// Empty when it depends on the whole.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub columns: Vec<String>,
 }
 
@@ -275,6 +296,7 @@ pub struct Dependent {
 #[serde(default)]
 pub struct Size {
     /// Not there when it was never counted (`reltuples` of -1).
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub rows: Option<u64>,
     /// The heap or the index alone.
     pub bytes: u64,
@@ -285,6 +307,7 @@ pub struct Size {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Activity {
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub since: Option<Timestamp>,
     pub inserted: u64,
     pub updated: u64,
@@ -294,132 +317,11 @@ pub struct Activity {
     pub modified_since_analyze: u64,
     pub sequential_scans: u64,
     pub index_scans: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub analyzed_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub vacuumed_at: Option<Timestamp>,
     /// Rows written in a second, over the time in which it was watched.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub writes_per_s: Option<f64>,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum TypeKind {
-    #[default]
-    Enum,
-    Domain,
-    Composite,
-    Range,
-    Base,
-}
-
-/// A type that somebody made.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub struct TypeInfo {
-    pub name: Name,
-    pub kind: TypeKind,
-    pub labels: Vec<String>,
-    /// Of a domain: the type below it, as `format_type` writes it.
-    pub base: Option<String>,
-    pub is_not_null: bool,
-    pub default: Option<String>,
-    /// Of a domain.
-    pub checks: Vec<Constraint>,
-}
-
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Function {
-    pub name: Name,
-    /// Types of its arguments, as `format_type` writes them.
-    pub arguments: Vec<String>,
-    pub returns: String,
-    /// `i` immutable, `s` stable, `v` volatile.
-    pub volatility: String,
-    /// `f` function, `p` procedure, `a` aggregate, `w` window.
-    pub kind: String,
-    pub language: String,
-    /// Only of functions that somebody made, in SQL or PL/pgSQL.
-    pub body: Option<String>,
-}
-
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Sequence {
-    pub name: Name,
-    pub type_name: String,
-    pub start: i64,
-    pub minimum: i64,
-    pub maximum: i64,
-    pub increment: i64,
-    pub cycles: bool,
-    pub last_value: Option<i64>,
-    /// The column that owns it, or uses it as its default.
-    pub table: Option<Name>,
-    pub column: Option<String>,
-}
-
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Publication {
-    pub name: String,
-    pub all_tables: bool,
-    pub tables: Vec<Name>,
-}
-
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Extension {
-    pub name: String,
-    pub version: String,
-    pub schema: String,
-}
-
-impl Name {
-    pub fn new(schema: impl Into<String>, name: impl Into<String>) -> Self {
-        Self { schema: schema.into(), name: name.into() }
-    }
-
-    /// As SQL writes it, with its schema.
-    pub fn quoted(&self) -> String {
-        format!("{}.{}", quote::identifier(&self.schema), quote::identifier(&self.name))
-    }
-}
-
-impl Server {
-    /// The major version: 15 for 15.18.
-    pub fn major(&self) -> u32 {
-        self.version_num / 10_000
-    }
-}
-
-impl Catalog {
-    /// A relation by its name, or by the search path when no schema is said.
-    pub fn relation(&self, schema: Option<&str>, name: &str) -> Option<&Relation> {
-        let find =
-            |schema: &str| self.relations.iter().find(|r| r.name.name == name && r.name.schema == schema);
-        match schema {
-            Some(schema) => find(schema),
-            None => self.search_path.iter().find_map(|schema| find(schema)),
-        }
-    }
-
-    /// An index by its name, with the table that it is on.
-    pub fn index(&self, schema: Option<&str>, name: &str) -> Option<(&Relation, &Index)> {
-        let find = |schema: &str| {
-            self.relations.iter().find_map(|relation| {
-                let index =
-                    relation.indexes.iter().find(|i| i.name.name == name && i.name.schema == schema)?;
-                Some((relation, index))
-            })
-        };
-        match schema {
-            Some(schema) => find(schema),
-            None => self.search_path.iter().find_map(|schema| find(schema)),
-        }
-    }
-
-    /// Those that inherit from it or are its partitions, one level down.
-    pub fn children<'a>(&'a self, parent: &'a Name) -> impl Iterator<Item = &'a Relation> {
-        self.relations.iter().filter(move |relation| relation.parents.contains(parent))
-    }
 }
