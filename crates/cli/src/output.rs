@@ -3,12 +3,14 @@
 //! Everything that is shown is serialisable, and the human form is made from the same data, so that the two
 //! cannot differ. Not for: talk (see `ask::talk`) and errors (see `failure`).
 
+use std::collections::BTreeMap;
 use std::io::{self, Write as _};
 
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
-use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde::{Serialize, Serializer};
+use serde_json::Value;
+use serde_json::value::{RawValue, to_raw_value};
 
 /// The version of the JSON documents, which grows when one changes its meaning.
 const VERSION: u32 = 1;
@@ -56,16 +58,15 @@ impl Output {
             return self.document(name, item);
         }
         let mut rows = Vec::new();
-        flatten("", &numbered(outside(item)?), &mut |place, value| {
+        spread("", outside(item)?, &mut |place, value| {
             rows.push(vec![place.to_owned(), shown(Some(value))]);
-        });
+        })?;
         text(&aligned(&rows))
     }
 
     fn document<T: Serialize>(self, name: &str, content: &T) -> anyhow::Result<()> {
-        let mut document = Map::new();
-        document.insert("version".into(), json!(VERSION));
-        document.insert(name.into(), outside(content)?);
+        let version = Data::Text(to_raw_value(&VERSION)?);
+        let document = Data::Object([("version".into(), version), (name.into(), outside(content)?)].into());
         text(&format!("{}\n", serde_json::to_string_pretty(&document)?))
     }
 }
@@ -104,9 +105,31 @@ pub(crate) fn counted(count: u64, one: &str) -> String {
     format!("{count} {one}{}", if count == 1 { "" } else { "s" })
 }
 
+/// What is printed: our own fields by name, and the rest as the text that it was written as, so that a payload is shown
+/// as it was sent (`42.50`, and not `42.5`).
+#[derive(Clone, Debug)]
+enum Data {
+    Object(BTreeMap<String, Data>),
+    Array(Vec<Data>),
+    Text(Box<RawValue>),
+}
+
+impl Serialize for Data {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Object(fields) => fields.serialize(serializer),
+            Self::Array(values) => values.serialize(serializer),
+            Self::Text(text) => text.serialize(serializer),
+        }
+    }
+}
+
 /// As data, under the names that HTTP uses too.
-fn outside<T: Serialize + ?Sized>(item: &T) -> serde_json::Result<Value> {
-    serde_json::to_value(item).map(camel_case)
+fn outside<T: Serialize + ?Sized>(item: &T) -> serde_json::Result<Data> {
+    opened(to_raw_value(item)?, &|name| {
+        let ours = !CALLERS.contains(&name);
+        (if ours { camel(name) } else { name.to_owned() }, ours)
+    })
 }
 
 /// What is below these has names that are the caller's own.
@@ -123,17 +146,23 @@ const CALLERS: &[&str] = &[
     "new",
 ];
 
-fn camel_case(value: Value) -> Value {
-    match value {
-        Value::Object(fields) => {
-            let rename = |(name, value): (String, Value)| match CALLERS.contains(&name.as_str()) {
-                true => (camel(&name), value),
-                false => (camel(&name), camel_case(value)),
-            };
-            Value::Object(fields.into_iter().map(rename).collect())
+/// Reads objects and lists. `name` gives a field's name, and whether to go on below it.
+fn opened(text: Box<RawValue>, name: &impl Fn(&str) -> (String, bool)) -> serde_json::Result<Data> {
+    match text.get().as_bytes().first() {
+        Some(b'{') => {
+            let fields: BTreeMap<String, Box<RawValue>> = serde_json::from_str(text.get())?;
+            let fields = fields.into_iter().map(|(field, value)| {
+                let (field, goes_on) = name(&field);
+                Ok((field, if goes_on { opened(value, name)? } else { Data::Text(value) }))
+            });
+            fields.collect::<serde_json::Result<_>>().map(Data::Object)
         }
-        Value::Array(values) => Value::Array(values.into_iter().map(camel_case).collect()),
-        value => value,
+        Some(b'[') => {
+            let values: Vec<Box<RawValue>> = serde_json::from_str(text.get())?;
+            let values = values.into_iter().map(|value| opened(value, name));
+            values.collect::<serde_json::Result<_>>().map(Data::Array)
+        }
+        _ => Ok(Data::Text(text)),
     }
 }
 
@@ -146,22 +175,6 @@ fn camel(name: &str) -> String {
         text.push_str(letters.as_str());
         text
     })
-}
-
-/// Lists of objects as objects by number, so that each of their values gets a line of its own.
-fn numbered(value: Value) -> Value {
-    match value {
-        Value::Object(fields) => {
-            fields.into_iter().map(|(name, value)| (name, numbered(value))).collect::<Map<_, _>>().into()
-        }
-        Value::Array(values) if values.iter().any(Value::is_object) => {
-            let width = values.len().to_string().len();
-            let name = |place: usize| format!("{:0width$}", place + 1);
-            let rows = values.into_iter().enumerate();
-            rows.map(|(place, value)| (name(place), numbered(value))).collect::<Map<_, _>>().into()
-        }
-        value => value,
-    }
 }
 
 /// Every value that is not an object, with its dotted place.
@@ -177,31 +190,83 @@ pub(crate) fn flatten(place: &str, value: &Value, each: &mut impl FnMut(&str, &V
     }
 }
 
-fn at<'a>(value: &'a Value, place: &str) -> Option<&'a Value> {
-    place.split('.').try_fold(value, |value, name| value.get(name))
+/// The same of what is printed. Lists of objects are objects by number, so that each of
+/// their values has a line of its own.
+fn spread(place: &str, value: Data, each: &mut impl FnMut(&str, &Data)) -> serde_json::Result<()> {
+    match opened_whole(value)? {
+        Data::Object(fields) if !fields.is_empty() => {
+            for (name, value) in fields {
+                let place = if place.is_empty() { name } else { format!("{place}.{name}") };
+                spread(&place, value, each)?;
+            }
+        }
+        Data::Array(values) if values.iter().any(is_object) => {
+            let width = values.len().to_string().len();
+            for (n, value) in (1..).zip(values) {
+                spread(&format!("{place}.{n:0width$}"), value, each)?;
+            }
+        }
+        value => each(place, &value),
+    }
+    Ok(())
+}
+
+/// The caller's own too.
+fn opened_whole(value: Data) -> serde_json::Result<Data> {
+    match value {
+        Data::Text(text) => opened(text, &|name| (name.to_owned(), true)),
+        value => Ok(value),
+    }
+}
+
+fn is_object(value: &Data) -> bool {
+    match value {
+        Data::Object(_) => true,
+        Data::Array(_) => false,
+        Data::Text(text) => text.get().starts_with('{'),
+    }
+}
+
+fn at<'a>(value: &'a Data, place: &str) -> Option<&'a Data> {
+    place.split('.').try_fold(value, |value, name| match value {
+        Data::Object(fields) => fields.get(name),
+        _ => None,
+    })
 }
 
 /// A value for people. Times lose their fractions of a second.
-fn shown(value: Option<&Value>) -> String {
+fn shown(value: Option<&Data>) -> String {
     match value {
-        None | Some(Value::Null) => "-".to_owned(),
-        Some(Value::String(text)) if text.is_empty() => "-".to_owned(),
-        Some(Value::Object(fields)) if fields.is_empty() => "-".to_owned(),
-        Some(Value::Bool(is)) => (if *is { "yes" } else { "no" }).to_owned(),
-        Some(Value::String(text)) => match text.parse::<Timestamp>() {
-            Ok(time) if text.ends_with('Z') => format!("{time:.0}"),
-            _ => text.replace(['\n', '\r', '\t'], " "),
-        },
-        Some(Value::Array(values)) if values.is_empty() => "-".to_owned(),
-        Some(Value::Array(values)) if values.iter().all(|value| !value.is_object() && !value.is_array()) => {
+        None => "-".to_owned(),
+        Some(Data::Object(fields)) if fields.is_empty() => "-".to_owned(),
+        Some(Data::Array(values)) if values.is_empty() => "-".to_owned(),
+        Some(Data::Array(values)) if values.iter().all(|value| matches!(value, Data::Text(_))) => {
             values.iter().map(|value| shown(Some(value))).collect::<Vec<_>>().join(", ")
         }
-        Some(value) => value.to_string(),
+        Some(Data::Text(text)) => shown_text(text.get()),
+        Some(value) => serde_json::to_string(value).unwrap_or_default(),
+    }
+}
+
+fn shown_text(text: &str) -> String {
+    match text {
+        "null" | "\"\"" | "{}" | "[]" => "-".to_owned(),
+        "true" => "yes".to_owned(),
+        "false" => "no".to_owned(),
+        text => match serde_json::from_str::<String>(text) {
+            Err(_) => text.to_owned(),
+            Ok(text) => match text.parse::<Timestamp>() {
+                Ok(time) if text.ends_with('Z') => format!("{time:.0}"),
+                _ => text.replace(['\n', '\r', '\t'], " "),
+            },
+        },
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -215,15 +280,30 @@ mod tests {
     fn our_names_are_those_of_http_and_the_callers_stay() {
         let inside = json!({"in_flight_max": 1, "list": [{"open_ms": 2}], "payload": {"order_id": 3}});
         let expected = json!({"inFlightMax": 1, "list": [{"openMs": 2}], "payload": {"order_id": 3}});
-        assert_eq!(camel_case(inside), expected);
+        assert_eq!(json!(outside(&inside).unwrap()), expected);
+    }
+
+    #[track_caller]
+    fn check_lines(item: &impl Serialize, expected: &[&str]) {
+        let mut lines = Vec::new();
+        let each = &mut |place: &str, value: &Data| lines.push(format!("{place}={}", shown(Some(value))));
+        spread("", outside(item).unwrap(), each).unwrap();
+        assert_eq!(lines, expected);
     }
 
     #[test]
     fn each_value_of_a_list_of_objects_has_a_line() {
-        let mut places = Vec::new();
-        let item = numbered(json!({"attempts": [{"code": "a"}, {"code": "b"}], "ids": [1, 2]}));
-        flatten("", &item, &mut |place, value| places.push(format!("{place}={}", shown(Some(value)))));
-        assert_eq!(places, ["attempts.1.code=a", "attempts.2.code=b", "ids=1, 2"]);
+        let item = json!({"attempts": [{"code": "a"}, {"code": "b"}], "ids": [1, 2]});
+        check_lines(&item, &["attempts.1.code=a", "attempts.2.code=b", "ids=1, 2"]);
+    }
+
+    #[test]
+    fn what_callers_wrote_is_shown_as_they_wrote_it() {
+        let payload = RawValue::from_string(r#"{"b":42.50, "a":[1e2,-0.0]}"#.into()).unwrap();
+        let item = BTreeMap::from([("payload", payload)]);
+        check_lines(&item, &["payload.a=1e2, -0.0", "payload.b=42.50"]);
+        let document = serde_json::to_string(&outside(&item).unwrap()).unwrap();
+        assert_eq!(document, r#"{"payload":{"b":42.50, "a":[1e2,-0.0]}}"#);
     }
 
     #[test]
@@ -242,9 +322,9 @@ mod tests {
             (json!({}), "-"),
             (json!(""), "-"),
         ] {
-            assert_eq!(shown(Some(&value)), expected);
+            assert_eq!(shown(Some(&outside(&value).unwrap())), expected);
         }
-        assert_eq!(shown(at(&json!({"a": {"b": 1}}), "a.b")), "1");
-        assert_eq!(shown(at(&json!({"a": 1}), "a.b")), "-");
+        assert_eq!(shown(at(&outside(&json!({"a": {"b": 1}})).unwrap(), "a.b")), "1");
+        assert_eq!(shown(at(&outside(&json!({"a": 1})).unwrap(), "a.b")), "-");
     }
 }

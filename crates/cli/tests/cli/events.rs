@@ -32,6 +32,29 @@ async fn a_payload_comes_from_the_line_a_file_or_standard_input() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_was_sent_is_shown_as_it_was_sent() {
+    const SENT: &str = r#"{"amount":42.50, "ratio":1e-3}"#;
+    let db = TestDb::posthaste().await;
+    let program = program(&db).await;
+    let event = program.json(&["event", "publish", "--type", "ping", SENT], "event");
+    let id = event["id"].as_str().unwrap();
+    program.run(&["event", "show", id]).check(0, &["payload.amount  ", "42.50\n", "1e-3\n"]);
+    program.run(&["event", "show", id, "--format", "json"]).check(0, &[SENT]);
+    program.run(&["queue", "peek", "review"]).check(0, &[SENT]);
+    program.run(&["queue", "receive", "review", "--format", "json", "--settle"]).check(0, &[SENT]);
+    let session = db.pool.get().await.unwrap();
+    let die = "insert into posthaste.dead_letter
+        (queue_id, message_id, event_id, receives, category, code, error, sent_at, payload)
+        select q.id, 1, e.id, 1, 'PERMANENT', 'http-404', 'gone', now(), e.payload
+        from posthaste.queue q, posthaste.event e where q.name = 'review' returning id";
+    let letter: i64 = session.query_one(die, &[]).await.unwrap().get(0);
+    let show = ["dlq", "show", &letter.to_string()];
+    program.run(&show).check(0, &["42.50\n", "1e-3\n"]);
+    program.run(&[&show[..], &["--format", "json"]].concat()).check(0, &[SENT]);
+    program.run(&["dlq", "export"]).check(0, &[SENT]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn bad_input_is_refused_with_its_place() {
     let db = TestDb::posthaste().await;
     let program = program(&db).await;
