@@ -1,0 +1,5 @@
+-- purpose: take a trigger function away
+-- params: {function} quoted
+-- locks: none
+-- index: none
+drop function {function}()

@@ -1,0 +1,5 @@
+-- purpose: stop calling the function
+-- params: {trigger} and {table} quoted
+-- locks: ACCESS EXCLUSIVE on the table, for an instant
+-- index: none
+drop trigger {trigger} on {table}

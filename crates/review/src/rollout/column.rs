@@ -1,0 +1,177 @@
+//! Columns: added without a rewrite or a scan, filled in batches, and made strict last.
+
+use posthaste_base::catalog::Relation;
+use posthaste_base::quote::identifier;
+
+use super::draft::{Draft, Stage, Undo};
+use super::rows;
+use super::template::template;
+use super::world::{World, default_name};
+use super::{NoRoute, constraint};
+use crate::statement::{
+    ColumnConstraint, ColumnConstraintKind as Kind, ColumnDefinition, Expression, Identifier,
+};
+
+/// ADD COLUMN that would rewrite or scan: bare first, then its default, its data, and its constraints.
+pub(super) fn add(
+    draft: &mut Draft,
+    world: &World<'_>,
+    table: &Relation,
+    column: &ColumnDefinition,
+) -> Result<(), NoRoute> {
+    if column.generated().is_some() {
+        return Err(NoRoute::new(
+            "a generated column is computed for every row at once; add a plain one that a trigger fills",
+            table,
+        ));
+    }
+    let Some(type_name) = &column.type_name else {
+        return Err(NoRoute::new("a column without a type", table));
+    };
+    if column.is_identity() || type_name.serial_base().is_some() {
+        return Err(NoRoute::new(
+            "a column that numbers the rows that are there writes every one of them at once; add it without an \
+             identity, fill it in batches, and add the identity then",
+            table,
+        ));
+    }
+    let quoted = table.name.quoted();
+    let name = &column.name.name;
+    let volatile = column.default().filter(|default| super::is_volatile(world, default));
+    let kept: Vec<&str> = column
+        .constraints
+        .iter()
+        .filter(|c| stays_inline(c, volatile.is_some()))
+        .map(|c| world.cut(c.span))
+        .collect();
+    let collation = column.collation.as_ref().map(|name| format!(" collate {}", world.cut(name.span)));
+    let constraints = format!("{}{}", collation.unwrap_or_default(), prefixed(&kept));
+    let action = template!("typed_column").with(&[
+        ("column", &identifier(name)),
+        ("type", &type_name.text),
+        ("constraints", &constraints),
+    ]);
+    let add = template!("alter_table").with(&[("table", &quoted), ("action", &action)]);
+    draft.transaction(
+        Stage::Expand,
+        format!("add {}.{name}", table.name.name),
+        vec![add],
+        Undo::By(vec![drop_column(&quoted, name)]),
+    );
+    if let Some(default) = volatile {
+        fill_with_default(draft, table, name, default);
+    }
+    for inline in &column.constraints {
+        make_strict(draft, world, table, column, inline, volatile.is_some())?;
+    }
+    Ok(())
+}
+
+/// What can be said with the bare column without looking at a row.
+fn stays_inline(constraint: &ColumnConstraint, is_filled_later: bool) -> bool {
+    match &constraint.kind {
+        Kind::Default(_) | Kind::NotNull { .. } => !is_filled_later,
+        Kind::Null => true,
+        // Without a default there is nothing to check.
+        Kind::References(_) => !is_filled_later,
+        _ => false,
+    }
+}
+
+fn prefixed(parts: &[&str]) -> String {
+    parts.iter().map(|part| format!(" {part}")).collect()
+}
+
+/// New rows get the default from now on; the old ones in batches.
+fn fill_with_default(draft: &mut Draft, table: &Relation, column: &str, default: &Expression) {
+    let quoted = table.name.quoted();
+    let column_quoted = identifier(column);
+    let values = [
+        ("table", quoted.as_str()),
+        ("column", column_quoted.as_str()),
+        ("expression", default.text.as_str()),
+    ];
+    draft.transaction(
+        Stage::Expand,
+        format!("give new rows of {} their {column}", table.name.name),
+        vec![template!("set_default").with(&values)],
+        Undo::WithAnother,
+    );
+    let mut batches = rows::by_key(table);
+    batches.statements = vec![template!("fill_empty").with(&values)];
+    batches.left = Some(template!("count_null").with(&values));
+    draft.batches(format!("fill {}.{column}", table.name.name), batches, Undo::WithAnother);
+}
+
+fn make_strict(
+    draft: &mut Draft,
+    world: &World<'_>,
+    table: &Relation,
+    column: &ColumnDefinition,
+    inline: &ColumnConstraint,
+    is_filled_later: bool,
+) -> Result<(), NoRoute> {
+    let name = &column.name.name;
+    match &inline.kind {
+        Kind::NotNull { .. } if is_filled_later => constraint::not_null(draft, table, name),
+        Kind::Check { expression, .. } => {
+            let names: Vec<&str> = expression.columns.iter().map(|used| used.column.as_str()).collect();
+            let of_one = names.iter().all(|other| *other == name);
+            let fallback = default_name(&table.name.name, if of_one { name } else { "" }, "check");
+            let check = inline.name.as_ref().map_or(fallback, |name| name.name.clone());
+            let quoted = table.name.quoted();
+            let add = template!("add_check").with(&[
+                ("table", &quoted),
+                ("constraint", &identifier(&check)),
+                ("expression", &expression.text),
+            ]);
+            draft.transaction(
+                Stage::Validate,
+                format!("declare {check} on {}, for new rows", table.name.name),
+                vec![add],
+                Undo::By(vec![constraint::drop_constraint(&quoted, &check)]),
+            );
+            constraint::validate(draft, &table.name, &check);
+        }
+        Kind::Unique { nulls_not_distinct, .. } => constraint::unique_column(
+            draft,
+            world,
+            table,
+            inline.name.as_ref(),
+            &column.name,
+            *nulls_not_distinct,
+            inline.timing,
+        )?,
+        Kind::PrimaryKey { .. } => {
+            return Err(NoRoute::new("a primary key over a column that is still to be filled", table));
+        }
+        Kind::References(_) if is_filled_later => {
+            return Err(NoRoute::new(
+                "a foreign key whose column gets a value for every row; add the key in a statement of its own",
+                table,
+            ));
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+pub(super) fn drop_column(table: &str, column: &str) -> String {
+    template!("drop_column").with(&[("table", table), ("column", &identifier(column))])
+}
+
+/// SET DEFAULT and DROP DEFAULT go back to what the catalog knows.
+pub(super) fn undo_default(table: &Relation, column: &Identifier) -> Undo {
+    let quoted = table.name.quoted();
+    let column_quoted = identifier(&column.name);
+    let known = table.columns.iter().find(|known| *column == known.name.as_str());
+    let Some(known) = known else { return Undo::WithAnother };
+    Undo::By(vec![match &known.default {
+        Some(default) => template!("set_default").with(&[
+            ("table", &quoted),
+            ("column", &column_quoted),
+            ("expression", default),
+        ]),
+        None => template!("drop_default").with(&[("table", &quoted), ("column", &column_quoted)]),
+    }])
+}

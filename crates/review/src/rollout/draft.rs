@@ -1,0 +1,161 @@
+//! A rollout while it is made: steps go to their phases, each with what takes it back.
+//!
+//! Not for: deciding which steps there are (see the routes).
+
+use std::collections::BTreeMap;
+
+use posthaste_report::{Action, Batches, Phase, Step, Watch};
+
+/// The phases of a rollout, in order. Each may be days from the next one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Stage {
+    /// What is new and nobody needs yet.
+    Expand,
+    /// Data for it.
+    Backfill,
+    /// Indexes and constraints over what is there, while all goes on.
+    Validate,
+    /// The moments in which something takes another's place.
+    Switch,
+    /// What nobody needs any more goes.
+    Contract,
+}
+
+/// How a step is taken back.
+pub(super) enum Undo {
+    By(Vec<String>),
+    /// The undo of a step before it takes it back too, or nobody sees it.
+    WithAnother,
+    Impossible,
+}
+
+#[derive(Default)]
+pub(super) struct Draft {
+    stages: BTreeMap<Stage, Vec<Step>>,
+    pub notes: Vec<String>,
+}
+
+impl Stage {
+    fn name(self) -> &'static str {
+        match self {
+            Stage::Expand => "expand",
+            Stage::Backfill => "backfill",
+            Stage::Validate => "validate",
+            Stage::Switch => "switch",
+            Stage::Contract => "contract",
+        }
+    }
+
+    fn about(self) -> &'static str {
+        match self {
+            Stage::Expand => "Adds what is new. Nobody needs it yet, and nothing that is there changes.",
+            Stage::Backfill => "Fills what is new in small transactions; it can be paused and resumed.",
+            Stage::Validate => "Builds indexes and checks what is there, while reads and writes go on.",
+            Stage::Switch => "Puts the new in the place of the old, in moments.",
+            Stage::Contract => "Takes away what nobody needs any more.",
+        }
+    }
+
+    fn compatible_with(self) -> &'static str {
+        match self {
+            Stage::Expand | Stage::Backfill => "the present version of the application, and the next",
+            Stage::Validate => {
+                "versions that keep the new constraints for what they write; a present version that does not fails"
+            }
+            Stage::Switch => "versions that know both forms",
+            Stage::Contract => "the next version only; a version that still uses what is dropped fails",
+        }
+    }
+
+    /// Starting points, to be set to what is usual here: the thresholds of the literature on online changes.
+    fn watch(self) -> Vec<Watch> {
+        let watch = |metric: &str, threshold, unit: &str, when: &str| Watch {
+            metric: metric.into(),
+            threshold,
+            unit: unit.into(),
+            watch_s: if matches!(self, Stage::Switch | Stage::Contract) { 1_800 } else { 600 },
+            when: when.into(),
+        };
+        let mut all = vec![
+            watch("sessions that wait for a lock", 5.0, "sessions", "for longer than 10 s: pause the run"),
+            watch("error rate of the application", 1.0, "percent", "for longer than 60 s: abort the run"),
+        ];
+        if matches!(self, Stage::Backfill | Stage::Validate) {
+            all.push(watch(
+                "replay lag of the slowest replica",
+                10.0,
+                "seconds",
+                "the run pauses by itself above",
+            ));
+            all.push(watch("99th percentile of query time", 2.0, "times the usual", "slow the run down"));
+        }
+        all
+    }
+}
+
+impl Draft {
+    pub(super) fn add(&mut self, stage: Stage, title: impl Into<String>, action: Action, undo: Undo) {
+        let steps = self.stages.entry(stage).or_default();
+        let mut step = Step::new(format!("{}-{}", stage.name(), steps.len() + 1), title, action);
+        match undo {
+            Undo::By(statements) => step.undo = statements,
+            Undo::WithAnother => step.needs_no_undo = true,
+            Undo::Impossible => {}
+        }
+        steps.push(step);
+    }
+
+    pub(super) fn transaction(
+        &mut self,
+        stage: Stage,
+        title: impl Into<String>,
+        statements: Vec<String>,
+        undo: Undo,
+    ) {
+        self.add(stage, title, Action::Transaction { statements }, undo);
+    }
+
+    /// A statement that must stand outside of a transaction.
+    pub(super) fn alone(
+        &mut self,
+        stage: Stage,
+        title: impl Into<String>,
+        statement: String,
+        index: Option<String>,
+        undo: Undo,
+    ) {
+        self.add(stage, title, Action::Alone { statement, index }, undo);
+    }
+
+    pub(super) fn batches(&mut self, title: impl Into<String>, batches: Batches, undo: Undo) {
+        self.add(Stage::Backfill, title, Action::Batches(batches), undo);
+    }
+
+    pub(super) fn check(&mut self, stage: Stage, title: impl Into<String>, sql: String) {
+        self.add(stage, title, Action::Check { sql }, Undo::WithAnother);
+    }
+
+    /// Something that a person does, or knows.
+    pub(super) fn manual(&mut self, stage: Stage, title: impl Into<String>, about: impl Into<String>) {
+        self.add(stage, title, Action::Manual { about: about.into() }, Undo::WithAnother);
+    }
+
+    pub(super) fn note(&mut self, note: impl Into<String>) {
+        let note = note.into();
+        if !self.notes.contains(&note) {
+            self.notes.push(note);
+        }
+    }
+
+    pub(super) fn into_phases(self) -> Vec<Phase> {
+        let phase = |(stage, steps): (Stage, Vec<Step>)| Phase {
+            name: stage.name().into(),
+            about: stage.about().into(),
+            compatible_with: stage.compatible_with().into(),
+            gates: Vec::new(),
+            watch: stage.watch(),
+            steps,
+        };
+        self.stages.into_iter().map(phase).collect()
+    }
+}

@@ -1,0 +1,200 @@
+//! Indexes: built, and taken away, while reads and writes go on.
+
+use posthaste_base::catalog::{Index, Name, Relation, RelationKind};
+use posthaste_base::quote::identifier;
+
+use super::draft::{Draft, Stage, Undo};
+use super::template::template;
+use super::world::{World, default_name, index_definition};
+use super::{NoRoute, located_text};
+use crate::statement::{CreateIndex, Drop, Located, Reindex, ReindexKind};
+
+pub(super) fn create(
+    draft: &mut Draft,
+    world: &World<'_>,
+    located: &Located,
+    create: &CreateIndex,
+) -> Result<(), NoRoute> {
+    let table = world.name(&create.table);
+    let name = match &create.name {
+        Some(name) => name.name.clone(),
+        None => default_name(&table.name, &key_names(create), "idx"),
+    };
+    let index = Name::new(&table.schema, &name);
+    let Some(relation) = world.filled(&create.table) else {
+        draft.transaction(
+            Stage::Expand,
+            format!("index {name} of a new table"),
+            vec![located_text(located)],
+            Undo::By(vec![drop_index(&index)]),
+        );
+        return Ok(());
+    };
+    let unique = if create.is_unique { "unique " } else { "" };
+    let definition = after_table(world, located, create);
+    if relation.kind == RelationKind::PartitionedTable && !create.is_only {
+        return on_partitions(draft, world, relation, &index, create, definition);
+    }
+    build(draft, Stage::Validate, unique, &index, &table, definition);
+    Ok(())
+}
+
+/// One index, concurrently.
+pub(super) fn build(
+    draft: &mut Draft,
+    stage: Stage,
+    unique: &str,
+    index: &Name,
+    table: &Name,
+    definition: &str,
+) {
+    let statement = template!("create_index").with(&[
+        ("unique", unique),
+        ("index", &identifier(&index.name)),
+        ("table", &table.quoted()),
+        ("definition", definition),
+    ]);
+    draft.alone(
+        stage,
+        format!("build index {} on {}", index.name, table.name),
+        statement,
+        Some(format!("{}.{}", index.schema, index.name)),
+        Undo::By(vec![drop_index(index)]),
+    );
+}
+
+/// The parent's index is declared first and has nothing in it; each partition's is built concurrently and attached,
+/// and the last one makes the parent's valid.
+fn on_partitions(
+    draft: &mut Draft,
+    world: &World<'_>,
+    relation: &Relation,
+    index: &Name,
+    create: &CreateIndex,
+    definition: &str,
+) -> Result<(), NoRoute> {
+    let unique = if create.is_unique { "unique " } else { "" };
+    let on_parent = template!("create_index_on_parent").with(&[
+        ("unique", unique),
+        ("index", &identifier(&index.name)),
+        ("table", &relation.name.quoted()),
+        ("definition", definition),
+    ]);
+    // A partitioned index cannot be dropped concurrently; with it go the partitions' own.
+    let undo = template!("drop_partitioned_index").with(&[("index", &index.quoted())]);
+    draft.transaction(
+        Stage::Validate,
+        format!("declare index {} on the partitioned table {}", index.name, relation.name.name),
+        vec![on_parent],
+        Undo::By(vec![undo]),
+    );
+    for child in world.catalog.children(&relation.name) {
+        let name = world.free_name(&default_name(&child.name.name, &key_names(create), "idx"));
+        let part = Name::new(&child.name.schema, name);
+        if child.kind == RelationKind::PartitionedTable {
+            on_partitions(draft, world, child, &part, create, definition)?;
+        } else if child.kind == RelationKind::ForeignTable {
+            return Err(NoRoute::new(
+                format!("the partition {} is a foreign table, which has no indexes", child.name.name),
+                relation,
+            ));
+        } else {
+            build(draft, Stage::Validate, unique, &part, &child.name, definition);
+        }
+        let attach = template!("attach_index").with(&[("index", &index.quoted()), ("part", &part.quoted())]);
+        draft.transaction(
+            Stage::Validate,
+            format!("attach index {} to {}", part.name, index.name),
+            vec![attach],
+            Undo::WithAnother,
+        );
+    }
+    Ok(())
+}
+
+pub(super) fn drop_index(index: &Name) -> String {
+    template!("drop_index_if_exists").with(&[("index", &index.quoted())])
+}
+
+/// DROP INDEX, an index at a time, for CONCURRENTLY takes only one.
+pub(super) fn drop(draft: &mut Draft, world: &World<'_>, located: &Located, drop: &Drop) {
+    for target in &drop.targets {
+        let found = world.catalog.index(target.name.schema.as_deref(), &target.name.name);
+        match found {
+            Some((table, index)) if !index.is_partitioned && index.constraint.is_none() => {
+                draft.alone(
+                    Stage::Contract,
+                    format!("take index {} away", index.name.name),
+                    template!("drop_index").with(&[("index", &index.name.quoted())]),
+                    None,
+                    Undo::By(vec![rebuild(table, index)]),
+                );
+            }
+            _ => {
+                let title = format!("take index {} away", target.name);
+                draft.transaction(Stage::Contract, title, vec![located_text(located)], Undo::Impossible);
+                return;
+            }
+        }
+    }
+}
+
+/// The statement that builds an index that is there, for when it is dropped.
+fn rebuild(table: &Relation, index: &Index) -> String {
+    template!("create_index").with(&[
+        ("unique", if index.is_unique { "unique " } else { "" }),
+        ("index", &identifier(&index.name.name)),
+        ("table", &table.name.quoted()),
+        ("definition", &index_definition(index)),
+    ])
+}
+
+pub(super) fn reindex(
+    draft: &mut Draft,
+    world: &World<'_>,
+    located: &Located,
+    reindex: &Reindex,
+) -> Result<(), NoRoute> {
+    let text = located_text(located);
+    if reindex.is_concurrent {
+        draft.alone(Stage::Validate, "reindex", text, None, Undo::WithAnother);
+        return Ok(());
+    }
+    let (ReindexKind::Index | ReindexKind::Table, Some(name)) = (reindex.kind, &reindex.name) else {
+        return Err(NoRoute::of_nothing(
+            "REINDEX of a schema or a database locks one table after the other; name the tables and indexes",
+        ));
+    };
+    let kind = if reindex.kind == ReindexKind::Index { "index" } else { "table" };
+    let name = world.name(name);
+    let statement = template!("reindex").with(&[("kind", kind), ("name", &name.quoted())]);
+    draft.alone(Stage::Validate, format!("reindex {}", name.name), statement, None, Undo::WithAnother);
+    Ok(())
+}
+
+/// What follows the table's name: method, keys, condition.
+fn after_table<'a>(world: &World<'a>, located: &Located, create: &CreateIndex) -> &'a str {
+    world.text.get(create.table.span.end..located.span.end).unwrap_or_default().trim()
+}
+
+/// The middle of the name that PostgreSQL chooses: its columns, `expr` for an expression.
+fn key_names(create: &CreateIndex) -> String {
+    let mut names: Vec<String> = Vec::new();
+    for key in &create.keys {
+        let base = match &key.column {
+            Some(column) => column.name.clone(),
+            None => match key.expression.as_ref().map(|expression| &expression.shape) {
+                Some(crate::statement::Shape::Call(function)) => function.name.clone(),
+                _ => "expr".to_owned(),
+            },
+        };
+        let mut name = base.clone();
+        let mut number = 1;
+        while names.contains(&name) {
+            name = format!("{base}{number}");
+            number += 1;
+        }
+        names.push(name);
+    }
+    names.join("_")
+}

@@ -1,0 +1,85 @@
+//! What each step locks, reads and writes: the lock model's answers, written into the plan.
+//!
+//! Each step is looked at as it will be when those before it are done.
+
+use std::collections::BTreeMap;
+
+use posthaste_base::catalog::{Catalog, Relation};
+use posthaste_report::{Action, BATCH, Effect, Estimate, Lock, LockMode, Locked, Plan, Step};
+
+use crate::config::Thresholds;
+use crate::model::{self, Effects, Work, WorkKind};
+use crate::severity;
+use crate::{parse, simulate};
+
+/// Whether it reads or writes something whole under a lock that stops writers.
+pub(super) fn disturbs(effects: &Effects) -> bool {
+    let is_heavy = |work: &Work| !matches!(work.kind, WorkKind::Query | WorkKind::Empty);
+    effects.work.iter().any(is_heavy) && effects.strongest().is_some_and(LockMode::blocks_writes)
+}
+
+/// Bytes that it reads or writes, as far as the catalog says.
+pub(super) fn bytes(effects: &Effects, catalog: &Catalog) -> Option<u64> {
+    let sizes =
+        effects.work.iter().filter(|work| work.kind != WorkKind::Empty).map(|work| size(catalog, work));
+    sizes.sum()
+}
+
+fn size(catalog: &Catalog, work: &Work) -> Option<u64> {
+    let of_table = |relation: &Relation| relation.size.bytes + relation.size.toast_bytes;
+    match &work.on {
+        Locked::Table(name) => catalog.relation(Some(&work.schema), name).map(of_table),
+        Locked::Index(name) => catalog.index(Some(&work.schema), name).map(|(table, _)| table.size.bytes),
+    }
+}
+
+pub(super) fn measure(plan: &mut Plan, catalog: &Catalog, version: u32) {
+    let mut catalog = catalog.clone();
+    for step in plan.phases.iter_mut().flat_map(|phase| &mut phase.steps) {
+        measure_step(step, &mut catalog, version);
+    }
+}
+
+fn measure_step(step: &mut Step, catalog: &mut Catalog, version: u32) {
+    let statements: Vec<String> = match &step.action {
+        Action::Transaction { statements } => statements.clone(),
+        Action::Alone { statement, .. } => vec![statement.clone()],
+        Action::Batches(batches) => batches.statements.clone(),
+        Action::Check { sql } => vec![sql.clone()],
+        Action::Manual { .. } => return,
+    };
+    let mut locks: BTreeMap<(String, Locked), LockMode> = BTreeMap::new();
+    let mut total = Some(0_u64);
+    for text in &statements {
+        for located in parse(&text.replace(BATCH, "true")).statements {
+            let effects = model::effects(&located.statement, catalog, version);
+            for lock in &effects.locks {
+                let mode = locks.entry((lock.schema.clone(), lock.on.clone())).or_insert(lock.mode);
+                *mode = (*mode).max(lock.mode);
+            }
+            step.effect = step.effect.max(effects.effect());
+            total = total.zip(bytes(&effects, catalog)).map(|(sum, more)| sum + more);
+            // What the simulation does not know changes nothing that later steps are asked about.
+            let _ = simulate::apply(catalog, &located.statement);
+        }
+    }
+    step.locks = locks.into_iter().map(|((schema, on), mode)| Lock { schema, on, mode }).collect();
+    step.estimate = estimate(step, total, catalog);
+}
+
+fn estimate(step: &Step, bytes: Option<u64>, catalog: &Catalog) -> Option<Estimate> {
+    if let Action::Batches(batches) = &step.action {
+        let table = catalog.relation(Some(&batches.schema), &batches.table)?;
+        return Some(Estimate { bytes: Some(table.size.bytes), rows: table.size.rows, seconds: None });
+    }
+    if step.effect == Effect::None {
+        return None;
+    }
+    let bytes = bytes?;
+    let work = match step.effect {
+        Effect::Rewrite => severity::Work::Rewrite,
+        _ => severity::Work::Scan,
+    };
+    let (seconds, _) = severity::seconds(bytes, work, Some(&catalog.server), &Thresholds::default());
+    Some(Estimate { bytes: Some(bytes), rows: None, seconds: Some((seconds * 10.0).round() / 10.0) })
+}
