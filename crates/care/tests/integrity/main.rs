@@ -1,0 +1,6 @@
+//! Integrity against real servers: two broken databases, each with its faults as data, and each healthy first.
+
+mod harbour;
+mod rules;
+mod score;
+mod techshop;
