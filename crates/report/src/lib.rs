@@ -7,6 +7,7 @@ mod finding;
 mod lock;
 mod plan;
 mod plan_form;
+mod render;
 mod run;
 
 pub use finding::{
@@ -15,4 +16,5 @@ pub use finding::{
 };
 pub use lock::{Lock, LockMode, Locked};
 pub use plan::{Action, BATCH, Batches, Estimate, Gate, Phase, Plan, Step, Watch};
+pub use render::{Format, RenderOptions, RuleText, render};
 pub use run::{Blocker, Run, RunNote, RunState, RunStep, Runner, StepState};
