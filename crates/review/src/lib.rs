@@ -2,5 +2,14 @@
 //!
 //! Not for: connections, and for running anything.
 
+mod encoding;
+mod hint;
+mod lexeme;
+mod lower;
+mod parse;
 pub mod script;
+mod split;
 pub mod statement;
+
+pub use encoding::decode;
+pub use parse::parse;

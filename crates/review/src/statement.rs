@@ -59,7 +59,7 @@ pub struct Located {
     pub number: u32,
     /// Exactly as in the file. A statement that a body executes from a literal has that literal's content here.
     pub text: String,
-    /// Those since the statement before it, and those within it.
+    /// Those since the statement before it, those within it, and one that follows it on its last line.
     pub comments: Vec<CommentText>,
     /// In a body: whether it may not run, being in a branch, a loop or a handler.
     pub is_conditional: bool,
@@ -155,39 +155,23 @@ pub enum Statement {
 }
 
 impl Statement {
-    /// The statement's first words, for messages: `CREATE INDEX`, `ALTER TABLE`, `UPDATE`.
+    /// The statement's first words in upper case, for messages: those of an index with its `CREATE`, or `UPDATE`.
     pub fn keyword(&self) -> String {
+        if let Some(object) = self.created() {
+            return format!("CREATE {object}");
+        }
         let fixed = match self {
-            Statement::CreateTable(create) if create.server.is_some() => "CREATE FOREIGN TABLE",
-            Statement::CreateTable(_) => "CREATE TABLE",
-            Statement::CreateTableAs(_) => "CREATE TABLE AS",
-            Statement::CreateIndex(_) => "CREATE INDEX",
-            Statement::CreateView(view) if view.is_materialized => "CREATE MATERIALIZED VIEW",
-            Statement::CreateView(_) => "CREATE VIEW",
-            Statement::CreateSequence(_) => "CREATE SEQUENCE",
-            Statement::CreateType(_) => "CREATE TYPE",
-            Statement::CreateDomain(_) => "CREATE DOMAIN",
-            Statement::CreateFunction(function) if function.is_procedure => "CREATE PROCEDURE",
-            Statement::CreateFunction(_) => "CREATE FUNCTION",
-            Statement::CreateTrigger(_) => "CREATE TRIGGER",
-            Statement::CreateEventTrigger(_) => "CREATE EVENT TRIGGER",
-            Statement::CreateRule(_) => "CREATE RULE",
-            Statement::CreatePolicy(_) => "CREATE POLICY",
-            Statement::CreateStatistics(_) => "CREATE STATISTICS",
-            Statement::CreatePublication(_) => "CREATE PUBLICATION",
-            Statement::CreateSubscription(_) => "CREATE SUBSCRIPTION",
-            Statement::CreateExtension(_) => "CREATE EXTENSION",
-            Statement::CreateSchema(_) => "CREATE SCHEMA",
-            Statement::CreateOther(create) => return format!("CREATE {}", create.kind.words()),
             Statement::Alter(alter) => return format!("ALTER {}", alter.kind.words()),
             Statement::MoveAll(all) => return format!("ALTER {}", all.kind.words()),
             Statement::Drop(drop) => return format!("DROP {}", drop.kind.words()),
+            Statement::Vacuum(vacuum) if vacuum.is_full => return format!("{} FULL", "VACUUM"),
+            Statement::Meta(meta) => return format!("\\{}", meta.name),
+            Statement::Opaque { keyword } => return keyword.clone(),
             Statement::Comment(_) => "COMMENT",
             Statement::Grant(grant) if grant.is_revoke => "REVOKE",
             Statement::Grant(_) => "GRANT",
             Statement::Reindex(_) => "REINDEX",
             Statement::Cluster(_) => "CLUSTER",
-            Statement::Vacuum(vacuum) if vacuum.is_full => "VACUUM FULL",
             Statement::Vacuum(_) => "VACUUM",
             Statement::Analyze(_) => "ANALYZE",
             Statement::Truncate(_) => "TRUNCATE",
@@ -201,11 +185,37 @@ impl Statement {
             Statement::Do(_) => "DO",
             Statement::Call(_) => "CALL",
             Statement::Explain(_) => "EXPLAIN",
-            Statement::Meta(meta) => return format!("\\{}", meta.name),
             Statement::Unknown { .. } => "EXECUTE",
-            Statement::Opaque { keyword } => return keyword.clone(),
-            Statement::Broken => "",
+            _ => "",
         };
         fixed.to_owned()
+    }
+
+    /// What a CREATE makes.
+    fn created(&self) -> Option<&'static str> {
+        Some(match self {
+            Statement::CreateTable(create) if create.server.is_some() => "FOREIGN TABLE",
+            Statement::CreateTable(_) => "TABLE",
+            Statement::CreateTableAs(_) => "TABLE AS",
+            Statement::CreateIndex(_) => "INDEX",
+            Statement::CreateView(view) if view.is_materialized => "MATERIALIZED VIEW",
+            Statement::CreateView(_) => "VIEW",
+            Statement::CreateSequence(_) => "SEQUENCE",
+            Statement::CreateType(_) => "TYPE",
+            Statement::CreateDomain(_) => "DOMAIN",
+            Statement::CreateFunction(function) if function.is_procedure => "PROCEDURE",
+            Statement::CreateFunction(_) => "FUNCTION",
+            Statement::CreateTrigger(_) => "TRIGGER",
+            Statement::CreateEventTrigger(_) => "EVENT TRIGGER",
+            Statement::CreateRule(_) => "RULE",
+            Statement::CreatePolicy(_) => "POLICY",
+            Statement::CreateStatistics(_) => "STATISTICS",
+            Statement::CreatePublication(_) => "PUBLICATION",
+            Statement::CreateSubscription(_) => "SUBSCRIPTION",
+            Statement::CreateExtension(_) => "EXTENSION",
+            Statement::CreateSchema(_) => "SCHEMA",
+            Statement::CreateOther(create) => create.kind.words(),
+            _ => return None,
+        })
     }
 }

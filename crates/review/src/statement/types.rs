@@ -8,8 +8,8 @@ pub struct TypeName {
     pub span: Span,
     pub text: String,
     /// The name in `pg_type`: `varchar(40)` and `character varying(40)` are both `pg_catalog.varchar`, an `int` is
-    /// `pg_catalog.int4`; a name that is not of the grammar has a schema only when one was written. Serial types
-    /// keep their written name without a schema.
+    /// `pg_catalog.int4`, `text` is `pg_catalog.text`. A name that is not one of PostgreSQL's own has a schema only
+    /// when one was written. Serial types keep their written name without a schema.
     pub name: ObjectName,
     /// As `format_type` writes it as far as the text tells: `character varying(40)`, `numeric(5,2)`, `integer[]`.
     pub canonical: String,
