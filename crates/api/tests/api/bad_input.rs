@@ -28,6 +28,32 @@ async fn bodies_that_are_not_json_are_malformed_and_say_where() {
     check(&server, "not json", 400, "malformed-body", "line 1 column").await;
 }
 
+/// What an event's payload may not be, a message's may not either.
+#[tokio::test]
+async fn payloads_of_messages_are_read_as_strictly_as_those_of_events() {
+    let server = Server::start().await;
+    for (payload, part) in [
+        (r#"{"amount": 1, "amount": 2}"#, "comes twice"),
+        (r#"[{"a": {"b": 1, "b": 1}}]"#, "/0/a/b"),
+        (r#"{"amount": 123456789012345678901}"#, "does not fit 64 bits"),
+        (r#"{"amount": 1e999}"#, "out of range"),
+        (&format!("{}1{}", "[".repeat(65), "]".repeat(65)), "deeper than 64 levels"),
+    ] {
+        check(&server, payload, 400, "malformed-body", part).await;
+        for body in [
+            format!(r#"{{"payload": {payload}}}"#),
+            format!(r#"{{"messages": [{{"payload": 1}}, {{"payload": {payload}}}]}}"#),
+        ] {
+            let problem = server.post("/queues/low/messages", body).await.refused(400, "malformed-body");
+            let (said, field) = (problem["detail"].to_string(), problem["field"].to_string());
+            assert!(said.contains(part) && field.contains("payload"), "{problem:#}");
+        }
+    }
+    let twice = r#"{"payload": 1, "attributes": {"a": 1, "a": 2}}"#;
+    let problem = server.post("/queues/low/messages", twice).await.refused(400, "malformed-body");
+    assert_eq!(problem["field"], "attributes");
+}
+
 #[tokio::test]
 async fn bodies_that_are_too_large_are_refused_before_they_are_read() {
     let server = Server::start().await;
