@@ -265,18 +265,7 @@ async fn answer(
     Ok(answers.collect())
 }
 
-/// Whether a key's holder has the same content. What came from SQL has a hash of another make, so contents decide.
+/// Whether a key's holder has the same content.
 fn is_same(holder: &event::KeyHolder, new: &NewEvent) -> bool {
-    if holder.event_type != new.event_type {
-        return false;
-    }
-    if holder.payload_hash == new.payload_hash {
-        return true;
-    }
-    let hash = |payload: &[u8]| {
-        posthaste_engine::json::parse(payload)
-            .ok()
-            .map(|value| posthaste_engine::canonical::payload_hash(&value))
-    };
-    hash(&holder.payload) == Some(new.payload_hash)
+    holder.event_type == new.event_type && holder.payload_hash == new.payload_hash
 }

@@ -161,6 +161,92 @@ async fn a_key_means_the_same_from_sql_and_from_a_node() {
 }
 
 #[tokio::test]
+async fn content_without_a_key_is_the_same_event_from_sql_and_from_a_node() {
+    let shop = Shop::open().await;
+    let text = r#"{"orderId": "ä \u0007", "amount": 42.50}"#;
+    let by_node = shop.broker.publish(EventIn::of(Payload::json(text.into()).unwrap())).await.unwrap();
+    assert_eq!(shop.publish(r#"'order', '{"amount": 42.5, "orderId": "ä \u0007"}'"#).await, by_node.id);
+    let by_sql = shop.publish(r#"'order', '{"orderId": "b", "amount": 1.00}'"#).await;
+    let payload = Payload::json(r#"{"amount":1,"orderId":"b"}"#.into()).unwrap();
+    let same = shop.broker.publish(EventIn::of(payload)).await.unwrap();
+    assert_eq!((same.id, same.duplicate), (by_sql, true));
+    assert_eq!(shop.take_up().await, 1);
+}
+
+/// JSON of every kind, but for what `jsonb` does not keep: whole numbers above 2^53 that were written with an exponent.
+fn any_json(random: &mut impl FnMut(u64) -> u64, depth: u64) -> String {
+    const TEXTS: [&str; 9] = [
+        "a",
+        "b c",
+        "\"\\\\",
+        "\t\u{8}\u{1f}\u{7f}",
+        "ä",
+        "\u{e000}",
+        "\u{ffff}",
+        "\u{10000}",
+        "\u{1f600}\u{fb33}",
+    ];
+    let text = |random: &mut dyn FnMut(u64) -> u64| {
+        (0..random(4)).map(|_| TEXTS[random(9) as usize]).collect::<String>()
+    };
+    match random(if depth == 0 { 7 } else { 10 }) {
+        0 => ["null", "true", "false"][random(3) as usize].to_owned(),
+        1 => (random(u64::MAX) as i64 >> random(64)).to_string(),
+        2 => (random(u64::MAX) >> random(64)).to_string(),
+        3 => format!("{}.{:04}", random(u64::MAX) as i64 >> random(64), random(10_000)),
+        4 => match f64::from_bits(random(u64::MAX)) {
+            float if float.is_finite() && (float.fract() != 0.0 || float.abs() > 2e19) => {
+                format!("{float:e}")
+            }
+            _ => "1e-7".to_owned(),
+        },
+        5 => format!("{}e-{}", random(1_000), random(330)),
+        6 => json!(text(random)).to_string(),
+        7 => {
+            let items: Vec<_> = (0..random(4)).map(|_| any_json(random, depth - 1)).collect();
+            format!("[{}]", items.join(", "))
+        }
+        _ => {
+            let fields: std::collections::BTreeMap<_, _> =
+                (0..random(6)).map(|_| (text(random), any_json(random, depth - 1))).collect();
+            let fields: Vec<_> =
+                fields.iter().map(|(key, value)| format!("{} : {value}", json!(key))).collect();
+            format!("{{{}}}", fields.join(","))
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_canonical_form_is_that_of_the_nodes() {
+    let seed = 1 + u64::from(std::process::id());
+    println!("seed {seed}");
+    let mut state = seed;
+    let mut random = |below: u64| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let mixed = (state ^ (state >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
+        (mixed ^ (mixed >> 33)) % below
+    };
+    let fixed = ["-0", "-0.0", "1.00", "1e21", "123456789012345680000.5", "0.000001", "0.0000001", "1e-400"];
+    let fixed = fixed.into_iter().chain([
+        "9223372036854775808.0",
+        "18446744073709551615",
+        "5e-324",
+        "1e20",
+        "17214897797569.3125",
+    ]);
+    let random = (0..2_000).map(|_| any_json(&mut random, 4));
+    let texts: Vec<String> = fixed.map(str::to_owned).chain(random).collect();
+    let shop = Shop::open().await;
+    let session = shop.db.pool.get().await.unwrap();
+    let ask = "select posthaste.canonical(t.text::jsonb) from unnest($1::text[]) with ordinality as t (text, n) order by n";
+    let rows = session.query(ask, &[&texts]).await.unwrap();
+    for (text, row) in texts.iter().zip(&rows) {
+        let value = posthaste_engine::json::parse(text.as_bytes()).unwrap();
+        assert_eq!(row.get::<_, String>(0), posthaste_engine::canonical::to_canonical(&value), "{text}");
+    }
+}
+
+#[tokio::test]
 async fn what_is_due_later_comes_later() {
     let mut shop = Shop::open().await;
     let due = r#"'order', '{"orderId": "a", "amount": 1}', due_at => posthaste.now() + interval '1 hour'"#;
@@ -222,6 +308,7 @@ async fn what_sql_can_tell_is_wrong_is_raised_at_once() {
         ("'order', '1', due_at => 'infinity'", "22023: posthaste.publish: `due_at`"),
         ("'order', '1', due_at => '9999-12-31'", "22023: posthaste.publish: `due_at`"),
         ("'order', '{\"a\": NaN}'", "22P02"),
+        ("'order', '{\"a\": -1e400}'", "22003: posthaste: the payload has a number"),
     ] {
         let error = shop.call(&format!("publish({arguments})")).await.expect_err(arguments);
         assert!(error.starts_with(expected), "{arguments}: {error}");
@@ -300,7 +387,7 @@ async fn an_event_that_is_refused_ends_as_failed() {
 async fn json_that_nodes_do_not_take_is_a_dead_letter() {
     let shop = Shop::open().await;
     shop.publish("'deep', (repeat('[', 100) || repeat(']', 100))::jsonb").await;
-    shop.publish("'large', '{\"n\": 1e400}'").await;
+    shop.publish("'large', '{\"n\": 123456789012345678901}'").await;
     assert_eq!(shop.take_up().await, 2);
     let letters = serde_json::to_value(shop.letters().await).unwrap();
     for letter in letters.as_array().unwrap() {

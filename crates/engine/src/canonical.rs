@@ -102,10 +102,30 @@ fn write_float(out: &mut String, float: f64) -> std::fmt::Result {
     if is_whole && (0.0..2.0 * TWO_TO_63).contains(&float) {
         return write!(out, "{}", float as u64);
     }
+    // serde_json writes the fewest digits that tell it from other doubles, and of two that are as near the even one, as
+    // ECMAScript and PostgreSQL do; where the exponent begins is another matter.
+    let text = Number::from_f64(float).map_or_else(String::new, |number| number.to_string());
+    let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+    let mantissa = mantissa.strip_suffix(".0").unwrap_or(mantissa);
+    let exponent: i32 = exponent.parse().unwrap_or_default();
     match float.abs() {
-        size if size >= 1e21 => out.write_str(&format!("{float:e}").replace('e', "e+")),
-        size if size < 1e-6 => write!(out, "{float:e}"),
-        _ => write!(out, "{float}"),
+        size if size >= 1e21 => write!(out, "{mantissa}e+{exponent}"),
+        size if size < 1e-6 => write!(out, "{mantissa}e{exponent}"),
+        _ if exponent == 0 => out.write_str(mantissa),
+        _ => out.write_str(&without_exponent(mantissa, exponent)),
+    }
+}
+
+/// `1.25` and 3 as `1250`.
+fn without_exponent(mantissa: &str, exponent: i32) -> String {
+    let (sign, mantissa) = mantissa.strip_prefix('-').map_or(("", mantissa), |rest| ("-", rest));
+    let whole = mantissa.split('.').next().unwrap_or_default().len() as i32;
+    let digits = mantissa.replace('.', "");
+    let (length, point) = (digits.len(), whole + exponent);
+    match usize::try_from(point) {
+        Ok(point) if point >= length => format!("{sign}{digits}{}", "0".repeat(point - length)),
+        Ok(point) if point > 0 => format!("{sign}{}.{}", &digits[..point], &digits[point..]),
+        _ => format!("{sign}0.{}{digits}", "0".repeat(point.unsigned_abs() as usize)),
     }
 }
 
@@ -187,6 +207,11 @@ mod tests {
         check("333333333.33333329", "333333333.3333333");
         check("1e20", "100000000000000000000");
         check("-5.0", "-5");
+        check("-1.5e-5", "-0.000015");
+        check("1.2345678901234568e20", "123456789012345680000");
+        check("123456789012345678.5", "123456789012345680");
+        // Half-way between two shortest ones.
+        check("17214897797569.3125", "17214897797569.312");
     }
 
     #[test]

@@ -532,14 +532,79 @@ as $$
     )::uuid
 $$;
 
--- A payload as JSON; null when it is something else.
-create function posthaste.as_jsonb(payload bytea) returns jsonb
-language plpgsql stable
+-- A number of JSON as a node reads it, a double, and writes it to hash it, in the form of ECMAScript: see
+-- engine/src/canonical.rs. Whole ones that fit 64 bits have all their digits.
+create function posthaste.canonical_double(value numeric) returns text
+language plpgsql immutable
+set extra_float_digits = 1
 as $$
+declare
+    float double precision;
+    size double precision;
 begin
-    return convert_from(payload, 'UTF8')::jsonb;
-exception when data_exception then
-    return null;
+    -- What no double can tell from zero; PostgreSQL would refuse to convert it.
+    if abs(value) < 2.48e-324 then
+        return '0';
+    end if;
+    if abs(value) > 1.797693134862315807e308 then
+        raise exception 'posthaste: the payload has a number that is out of range' using errcode = '22003';
+    end if;
+    float := value::double precision;
+    size := abs(float);
+    if size >= 1e21 or size < 1e-6 then
+        return regexp_replace(float::text, 'e-0', 'e-');
+    end if;
+    if float = trunc(float) and size < 9223372036854775808 then
+        return float::bigint::text;
+    end if;
+    if float = trunc(float) and float > 0 and float < 18446744073709551616 then
+        return (9223372036854775808 + (float - 9223372036854775808)::bigint)::text;
+    end if;
+    -- By way of its text, which has the fewest digits that tell it from other doubles.
+    return trim_scale(float::text::numeric)::text;
+end
+$$;
+
+-- JSON as a node writes it to hash it, so that the same content has the same key wherever it comes from.
+create function posthaste.canonical(value jsonb) returns text
+language plpgsql immutable
+as $$
+declare
+    kind text := jsonb_typeof(value);
+    number numeric;
+begin
+    if kind = 'object' then
+        -- In the order of UTF-16: characters of two units come before those from U+E000 on.
+        return '{' || coalesce((
+            select string_agg(
+                to_json(f.key) || ':' || case
+                    when jsonb_typeof(f.value) in ('string', 'boolean', 'null') then f.value::text
+                    else posthaste.canonical(f.value)
+                end,
+                ',' order by case
+                    when octet_length(f.key) = length(f.key) then f.key
+                    else regexp_replace(f.key, '([\uE000-\uFFFF])', U&'\+10FFFF' || '\1', 'g')
+                end collate "C"
+            )
+            from jsonb_each(value) f
+        ), '') || '}';
+    elsif kind = 'array' then
+        return '[' || coalesce((
+            select string_agg(posthaste.canonical(e.value), ',' order by e.place)
+            from jsonb_array_elements(value) with ordinality as e (value, place)
+        ), '') || ']';
+    elsif kind = 'number' then
+        number := value::numeric;
+        if scale(number) = 0 and number between -9223372036854775808 and 18446744073709551615 then
+            return number::text;
+        end if;
+        -- So few digits are told apart by every double, so that they are the fewest already.
+        if abs(number) >= 0.000001 and length(number::text) <= 16 then
+            return trim_scale(number)::text;
+        end if;
+        return posthaste.canonical_double(number);
+    end if;
+    return value::text;
 end
 $$;
 
@@ -562,8 +627,9 @@ as $$
 declare
     event_id uuid := posthaste.new_event_id();
     body bytea := convert_to(payload::text, 'UTF8');
-    body_hash bytea := sha256(convert_to('jsonb:' || payload::text, 'UTF8'));
-    event_key text := coalesce(key, encode(sha256(convert_to(type || ':' || payload::text, 'UTF8')), 'hex'));
+    content bytea := convert_to(posthaste.canonical(payload), 'UTF8');
+    body_hash bytea := sha256(content);
+    event_key text := coalesce(key, encode(sha256(convert_to(type, 'UTF8') || '\x00' || content), 'hex'));
     due timestamptz := greatest(due_at, posthaste.now());
     rank smallint;
     known record;
@@ -615,16 +681,13 @@ begin
     )
     on conflict on constraint event_key_is_unique do nothing;
     if not found then
-        select e.id, e.type, e.payload_hash, e.payload into known from posthaste.event e where e.key = event_key;
+        select e.id, e.type, e.payload_hash into known from posthaste.event e where e.key = event_key;
         if known.id is null then
             -- It was removed in this moment, or this transaction's snapshot is older than it.
             raise exception 'posthaste.publish: the idempotency key % is in use; try again', event_key
                 using errcode = '40001';
         end if;
-        -- What came over HTTP has a hash of another make, and may not be JSON at all.
-        if known.type = publish.type and (
-            known.payload_hash = body_hash or posthaste.as_jsonb(known.payload) = publish.payload
-        ) then
+        if known.type = publish.type and known.payload_hash = body_hash then
             return known.id;
         end if;
         raise exception 'posthaste.publish: the idempotency key % was used with another type or payload', event_key

@@ -95,7 +95,6 @@ pub struct KeyHolder {
     pub id: Uuid,
     pub event_type: String,
     pub payload_hash: Vec<u8>,
-    pub payload: Vec<u8>,
     pub due_at: Timestamp,
 }
 
@@ -109,8 +108,7 @@ pub async fn by_key(session: &Session, keys: &[&str]) -> Result<Vec<KeyHolder>> 
                 id: row.try_get(1)?,
                 event_type: row.try_get(2)?,
                 payload_hash: row.try_get(3)?,
-                payload: row.try_get(4)?,
-                due_at: row.try_get(5)?,
+                due_at: row.try_get(4)?,
             })
         })
         .collect()

@@ -2,6 +2,6 @@
 -- params: $1 keys
 -- locks: access share on event
 -- index: event_key_is_unique
-select e.key, e.id, e.type, e.payload_hash, e.payload, e.due_at
+select e.key, e.id, e.type, e.payload_hash, e.due_at
 from posthaste.event e
 where e.key = any($1)
