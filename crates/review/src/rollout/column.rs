@@ -62,7 +62,7 @@ pub(super) fn add(
         fill_with_default(draft, table, name, default);
     }
     for inline in &column.constraints {
-        make_strict(draft, world, table, column, inline, volatile.is_some())?;
+        make_strict(draft, table, column, inline, volatile.is_some())?;
     }
     Ok(())
 }
@@ -105,7 +105,6 @@ fn fill_with_default(draft: &mut Draft, table: &Relation, column: &str, default:
 
 fn make_strict(
     draft: &mut Draft,
-    world: &World<'_>,
     table: &Relation,
     column: &ColumnDefinition,
     inline: &ColumnConstraint,
@@ -135,7 +134,6 @@ fn make_strict(
         }
         Kind::Unique { nulls_not_distinct, .. } => constraint::unique_column(
             draft,
-            world,
             table,
             inline.name.as_ref(),
             &column.name,

@@ -8,9 +8,7 @@ use super::index;
 use super::template::template;
 use super::world::{World, default_name};
 use super::{Clause, NoRoute};
-use crate::statement::{
-    ConstraintTiming, Identifier, ObjectName, TableConstraint, TableConstraintKind as Kind,
-};
+use crate::statement::{ConstraintTiming, Identifier, TableConstraint, TableConstraintKind as Kind};
 
 /// ADD CONSTRAINT on a table that holds rows.
 pub(super) fn add(
@@ -33,11 +31,11 @@ pub(super) fn add(
             ..
         } => {
             let key = Key { columns, include, nulls_not_distinct: *nulls_not_distinct, is_primary: false };
-            over_index(draft, world, table, constraint.name.as_ref(), key, constraint.timing)
+            over_index(draft, table, constraint.name.as_ref(), key, constraint.timing)
         }
         Kind::PrimaryKey { using_index: None, columns, include, without_overlaps: false, .. } => {
             let key = Key { columns, include, nulls_not_distinct: false, is_primary: true };
-            over_index(draft, world, table, constraint.name.as_ref(), key, constraint.timing)
+            over_index(draft, table, constraint.name.as_ref(), key, constraint.timing)
         }
         Kind::PrimaryKey { using_index: Some(index), .. } => {
             let found = table.indexes.iter().find(|known| known.name.name == index.name);
@@ -160,7 +158,6 @@ struct Key<'a> {
 /// UNIQUE and PRIMARY KEY: the index is built concurrently, and the constraint takes it over.
 fn over_index(
     draft: &mut Draft,
-    world: &World<'_>,
     table: &Relation,
     name: Option<&Identifier>,
     key: Key<'_>,
@@ -216,7 +213,6 @@ fn over_index(
 /// An inline UNIQUE of a column.
 pub(super) fn unique_column(
     draft: &mut Draft,
-    world: &World<'_>,
     table: &Relation,
     name: Option<&Identifier>,
     column: &Identifier,
@@ -225,7 +221,7 @@ pub(super) fn unique_column(
 ) -> Result<(), NoRoute> {
     let columns = std::slice::from_ref(column);
     let key = Key { columns, include: &[], nulls_not_distinct, is_primary: false };
-    over_index(draft, world, table, name, key, timing)
+    over_index(draft, table, name, key, timing)
 }
 
 /// SET NOT NULL without a scan: a check is declared, the rows are checked against it, and it proves the rest.

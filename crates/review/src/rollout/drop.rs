@@ -4,7 +4,6 @@
 
 use posthaste_base::catalog::{Name, RelationKind};
 use posthaste_base::quote::{identifier, identifiers, literal};
-use posthaste_report::Gate;
 
 use super::draft::{Draft, Stage, Undo};
 use super::template::template;

@@ -23,14 +23,14 @@ pub(super) fn of(world: &World<'_>, statement: &Statement) -> Undo {
         Statement::CreateView(create) if create.is_materialized => {
             drop("materialized view", named(&create.name))
         }
-        Statement::CreateView(create) if !create.is_replace => drop("view", named(&create.name)),
+        Statement::CreateView(create) if !create.or_replace => drop("view", named(&create.name)),
         Statement::CreateSequence(create) if !create.if_not_exists => drop("sequence", named(&create.name)),
         Statement::CreateType(create) => drop("type", named(&create.name)),
         Statement::CreateDomain(create) => drop("domain", named(&create.name)),
         Statement::CreateSchema(create) if !create.if_not_exists && create.elements.is_empty() => {
-            create.name.as_ref().map_or(Undo::Impossible, |name| drop("schema", identifier(&name.name)))
+            drop("schema", identifier(&create.name.name))
         }
-        Statement::CreateTrigger(create) if !create.is_replace => {
+        Statement::CreateTrigger(create) if !create.or_replace => {
             drop("trigger", format!("{} on {}", identifier(&create.name.name), named(&create.table)))
         }
         Statement::CreatePolicy(create) => {

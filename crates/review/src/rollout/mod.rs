@@ -60,6 +60,10 @@ pub struct Rollout {
     pub refusals: Vec<Refusal>,
 }
 
+/// Settings that the runner makes itself, for each step.
+const TIMEOUTS: &[&str] =
+    &["lock_timeout", "statement_timeout", "idle_in_transaction_session_timeout", "transaction_timeout"];
+
 /// Why a form has no route, and what it costs to run it as it is.
 pub(crate) struct NoRoute {
     why: String,
@@ -152,7 +156,7 @@ fn statement(draft: &mut Draft, world: &World<'_>, located: &Located) -> Result<
     match &located.statement {
         // Each step has a transaction of its own.
         Statement::Transaction(_) => Ok(()),
-        Statement::Set(set) if set.is_timeout() => Ok(()),
+        Statement::Set(set) if TIMEOUTS.contains(&set.name.as_str()) => Ok(()),
         Statement::Set(_) | Statement::Reset(_) => Err(NoRoute::of_nothing(
             "a setting of the session does not reach the other steps; write names with their schema in place of it",
         )),

@@ -40,6 +40,7 @@ pub(super) fn change(
     };
     batches.statements = vec![statement];
     batches.left = left(world, query);
+    note_whole_reads(draft, world, query);
     if batches.key.is_empty() && batches.left.is_none() {
         return Err(NoRoute::new(
             "the table has no unique key to go by, and the statement would do harm when it met a row twice",
@@ -55,6 +56,32 @@ pub(super) fn change(
     }
     draft.batches(title, batches, Undo::Impossible);
     Ok(())
+}
+
+/// A large table that the statement reads beside its own: without an index for it, each range reads all of it.
+fn note_whole_reads(draft: &mut Draft, world: &World<'_>, query: &Query) {
+    for read in &query.reads {
+        let Some(table) = world.filled(&read.name) else { continue };
+        let is_large = world.rows(table).is_none_or(|rows| rows > ROWS_AT_ONCE_MAX);
+        let called = read.alias.as_deref().unwrap_or(&read.name.name);
+        let is_used = |column: &str| {
+            let of_it = |table: &Option<String>| table.as_deref().is_none_or(|table| table == called);
+            query.columns_used.iter().any(|used| of_it(&used.table) && used.column == column)
+        };
+        let is_served = table.indexes.iter().any(|index| {
+            let first = index.keys.first().and_then(|key| key.column.as_deref());
+            index.is_valid && index.predicate.is_none() && first.is_some_and(is_used)
+        });
+        if is_large && !is_served {
+            draft.note(format!(
+                "No index of {} begins with a column that the change of {} asks for: each range reads all of {}. \
+                 Build one first.",
+                table.name.name,
+                query.target.as_ref().map_or("the table", |target| target.name.name.as_str()),
+                table.name.name
+            ));
+        }
+    }
 }
 
 /// Batches by the primary key, else by a unique key without NULLs, else by place.

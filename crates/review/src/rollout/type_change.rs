@@ -24,7 +24,6 @@ pub(super) struct Change<'a> {
 /// Names that the swap needs, quoted where they go into statements.
 struct Names {
     table: String,
-    column: String,
     successor: String,
     former: String,
     function: String,
@@ -150,7 +149,6 @@ fn names(world: &World<'_>, table: &Relation, column: &Column) -> Names {
     let sync = world.free_name(&format!("{}_{}_sync", table.name.name, column.name));
     Names {
         table: table.name.quoted(),
-        column: identifier(&column.name),
         successor: identifier(&successor_name(column)),
         former: format!("{}_old", column.name),
         function: Name::new(&table.name.schema, &sync).quoted(),
