@@ -10,6 +10,7 @@ mod failure;
 mod node;
 mod output;
 mod seal;
+mod visit;
 
 use std::process::ExitCode;
 use std::time::Duration;

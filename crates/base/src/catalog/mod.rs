@@ -148,9 +148,25 @@ impl Catalog {
         }
     }
 
-    /// One JSON document; what is empty is left out.
+    /// One JSON document, a line for each thing, so that two of them can be compared. What is empty is left out.
     pub fn to_json(&self) -> Result<String, Error> {
-        serde_json::to_string(self).map_err(|error| Error::new(Code::Internal, error.to_string()))
+        let failed = |error: serde_json::Error| Error::new(Code::Internal, error.to_string());
+        let mut text = format!("{{\n\"format\": {}", self.format);
+        let mut field = |name: &str, value: String| {
+            text.push_str(&format!(",\n\"{name}\": {value}"));
+        };
+        field("server", serde_json::to_string(&self.server).map_err(failed)?);
+        field("search_path", serde_json::to_string(&self.search_path).map_err(failed)?);
+        field("schemas", serde_json::to_string(&self.schemas).map_err(failed)?);
+        field("relations", lines(&self.relations).map_err(failed)?);
+        field("types", lines(&self.types).map_err(failed)?);
+        field("functions", lines(&self.functions).map_err(failed)?);
+        field("sequences", lines(&self.sequences).map_err(failed)?);
+        field("publications", lines(&self.publications).map_err(failed)?);
+        field("extensions", lines(&self.extensions).map_err(failed)?);
+        field("unread", lines(&self.unread).map_err(failed)?);
+        text.push_str("\n}\n");
+        Ok(text)
     }
 
     /// A relation by its name, or by the search path when no schema is said.
@@ -182,4 +198,10 @@ impl Catalog {
     pub fn children<'a>(&'a self, parent: &'a Name) -> impl Iterator<Item = &'a Relation> {
         self.relations.iter().filter(move |relation| relation.parents.contains(parent))
     }
+}
+
+/// A list with a line for each of its items.
+fn lines<T: Serialize>(items: &[T]) -> serde_json::Result<String> {
+    let items = items.iter().map(serde_json::to_string).collect::<serde_json::Result<Vec<_>>>()?;
+    Ok(if items.is_empty() { "[]".to_owned() } else { format!("[\n{}\n]", items.join(",\n")) })
 }

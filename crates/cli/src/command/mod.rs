@@ -4,6 +4,7 @@
 
 mod apply;
 mod bench;
+mod catalog;
 mod completions;
 mod config;
 mod demo;
@@ -85,6 +86,8 @@ enum Command {
     #[command(subcommand)]
     Keys(keys::Keys),
     #[command(subcommand)]
+    Catalog(catalog::Catalog),
+    #[command(subcommand)]
     Bench(bench::Bench),
     Completions(completions::Completions),
 }
@@ -109,6 +112,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Redrive(command) => command.run(place).await,
         Command::FailureMode(command) => command.run(place).await,
         Command::Keys(command) => command.run(place).await,
+        Command::Catalog(command) => command.run().await,
         Command::Bench(command) => command.run(place).await,
         Command::Completions(command) => command.run(),
     }

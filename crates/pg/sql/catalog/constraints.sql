@@ -13,11 +13,7 @@ select
   con.condeferrable as is_deferrable,
   con.coninhcount > 0 as is_inherited,
   con.connoinherit as no_inherit,
-  (
-    select array_agg(a.attname::text order by place)
-    from unnest(con.conkey) with ordinality as key (number, place)
-    join pg_attribute a on a.attrelid = con.conrelid and a.attnum = key.number
-  ) as columns,
+  con.conkey as columns,
   case
     when con.contype not in ('c', 'x') or con.conrelid <> all ($1::oid[]) then pg_get_constraintdef(con.oid)
   end as definition,
@@ -25,11 +21,8 @@ select
   x.relname::text as index_name,
   fn.nspname::text as referenced_schema,
   f.relname::text as referenced_name,
-  (
-    select array_agg(a.attname::text order by place)
-    from unnest(con.confkey) with ordinality as key (number, place)
-    join pg_attribute a on a.attrelid = con.confrelid and a.attnum = key.number
-  ) as referenced_columns,
+  con.confrelid as referenced,
+  con.confkey as referenced_columns,
   con.confdeltype::text as on_delete,
   con.confupdtype::text as on_update
 from (values (true)) as before_18 (conenforced)

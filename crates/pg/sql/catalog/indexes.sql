@@ -21,27 +21,9 @@ select
   pn.nspname::text as parent_schema,
   pc.relname::text as parent_name,
   i.indnkeyatts as key_count,
-  (
-    select array_agg(coalesce(a.attname::text, '') order by place)
-    from unnest(i.indkey) with ordinality as key (number, place)
-    left join pg_attribute a on a.attrelid = i.indrelid and a.attnum = key.number
-  ) as columns,
-  (
-    select array_agg(
-      case when opn.nspname = 'pg_catalog' then o.opcname::text else opn.nspname || '.' || o.opcname end
-      order by place)
-    from unnest(i.indclass) with ordinality as key (opclass, place)
-    join pg_opclass o on o.oid = key.opclass
-    join pg_namespace opn on opn.oid = o.opcnamespace
-  ) as opclasses,
-  (
-    select array_agg(
-      coalesce(case when con.nspname = 'pg_catalog' then co.collname::text else con.nspname || '.' || co.collname end, '')
-      order by place)
-    from unnest(i.indcollation) with ordinality as key (collation_oid, place)
-    left join pg_collation co on co.oid = key.collation_oid
-    left join pg_namespace con on con.oid = co.collnamespace
-  ) as collations,
+  i.indkey::int2[] as columns,
+  i.indclass::oid[] as opclasses,
+  i.indcollation::oid[] as collations,
   i.indoption::int2[] as options,
   i.indexprs is not null as has_expressions,
   i.indpred is not null as has_predicate,

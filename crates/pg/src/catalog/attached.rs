@@ -59,7 +59,7 @@ async fn read_constraints(reader: &mut Reader<'_>, catalog: &mut Catalog) -> Res
     let sql = include_str!("../../sql/catalog/constraints.sql");
     for row in reader.rows_of_tables("constraints", sql).await? {
         let domain: u32 = get(&row, "domain")?;
-        let constraint = constraint(&row)?;
+        let constraint = constraint(reader, catalog, &row)?;
         if domain != 0 {
             reader.domain_checks.entry(domain).or_default().push(constraint);
         } else if let Some(relation) = of(reader, catalog, &row)? {
@@ -69,7 +69,9 @@ async fn read_constraints(reader: &mut Reader<'_>, catalog: &mut Catalog) -> Res
     Ok(())
 }
 
-fn constraint(row: &Row) -> Result<Constraint> {
+fn constraint(reader: &Reader<'_>, catalog: &Catalog, row: &Row) -> Result<Constraint> {
+    let numbers =
+        |column: &str| Ok::<_, crate::Error>(get::<Option<Vec<i16>>>(row, column)?.unwrap_or_default());
     let kind = match get::<&str>(row, "kind")? {
         "n" => ConstraintKind::NotNull,
         "p" => ConstraintKind::PrimaryKey,
@@ -83,7 +85,7 @@ fn constraint(row: &Row) -> Result<Constraint> {
         None => None,
         Some(table) => Some(Reference {
             table,
-            columns: get::<Option<_>>(row, "referenced_columns")?.unwrap_or_default(),
+            columns: columns(reader, catalog, get(row, "referenced")?, &numbers("referenced_columns")?),
             on_delete: get(row, "on_delete")?,
             on_update: get(row, "on_update")?,
         }),
@@ -97,11 +99,21 @@ fn constraint(row: &Row) -> Result<Constraint> {
         is_deferrable: get(row, "is_deferrable")?,
         is_inherited: get(row, "is_inherited")?,
         no_inherit: get(row, "no_inherit")?,
-        columns: get::<Option<_>>(row, "columns")?.unwrap_or_default(),
+        columns: columns(reader, catalog, get(row, "relation")?, &numbers("columns")?),
         definition: get::<Option<_>>(row, "definition")?.unwrap_or_default(),
         index: name(row, "index_schema", "index_name")?,
         references,
     })
+}
+
+/// Names of a relation's columns by their numbers; what is no column has an empty name.
+fn columns(reader: &Reader<'_>, catalog: &Catalog, relation: u32, numbers: &[i16]) -> Vec<String> {
+    let relation = reader.places.get(&relation).map(|place| &catalog.relations[*place]);
+    let name = |number: &i16| {
+        let column = relation.and_then(|r| r.columns.iter().find(|column| column.number == *number));
+        column.map(|column| column.name.clone()).unwrap_or_default()
+    };
+    numbers.iter().map(name).collect()
 }
 
 fn name(row: &Row, schema: &str, name: &str) -> Result<Option<Name>> {
@@ -110,11 +122,27 @@ fn name(row: &Row, schema: &str, name: &str) -> Result<Option<Name>> {
     Ok(name.map(|name| Name { schema: schema.unwrap_or_default(), name }))
 }
 
+/// What the keys of indexes name by oid.
+struct Names {
+    opclasses: HashMap<u32, String>,
+    collations: HashMap<u32, String>,
+}
+
+async fn names(reader: &mut Reader<'_>, sql: &str) -> Result<HashMap<u32, String>> {
+    let rows = reader.rows("names of operator classes and collations", sql, &[]).await?;
+    rows.iter().map(|row| Ok((get(row, "oid")?, get(row, "name")?))).collect()
+}
+
 async fn read_indexes(reader: &mut Reader<'_>, catalog: &mut Catalog, block_bytes: u64) -> Result<()> {
     let major = catalog.server.major();
     let mut places = HashMap::new();
+    let names = Names {
+        opclasses: names(reader, include_str!("../../sql/catalog/opclasses.sql")).await?,
+        collations: names(reader, include_str!("../../sql/catalog/collations.sql")).await?,
+    };
     for row in reader.rows_of_tables("indexes", include_str!("../../sql/catalog/indexes.sql")).await? {
-        let mut index = index(&row)?;
+        let columns = columns(reader, catalog, get(&row, "relation")?, &get::<Vec<i16>>(&row, "columns")?);
+        let mut index = index(&row, &columns, &names)?;
         index.size = relations::size(&row, block_bytes, major)?;
         let table: u32 = get(&row, "relation")?;
         let Some(relation) = of(reader, catalog, &row)? else { continue };
@@ -134,8 +162,7 @@ async fn read_indexes(reader: &mut Reader<'_>, catalog: &mut Catalog, block_byte
     Ok(())
 }
 
-fn index(row: &Row) -> Result<Index> {
-    let columns: Vec<String> = get(row, "columns")?;
+fn index(row: &Row, columns: &[String], names: &Names) -> Result<Index> {
     let key_count = usize::try_from(get::<i16>(row, "key_count")?).unwrap_or_default();
     let include = columns.get(key_count..).unwrap_or_default().to_vec();
     let scans: Option<i64> = get(row, "scans")?;
@@ -154,7 +181,7 @@ fn index(row: &Row) -> Result<Index> {
         is_replica_identity: get(row, "is_replica_identity")?,
         nulls_not_distinct: get(row, "nulls_not_distinct")?,
         parent: name(row, "parent_schema", "parent_name")?,
-        keys: keys(row, &columns[..key_count.min(columns.len())])?,
+        keys: keys(row, &columns[..key_count.min(columns.len())], names)?,
         include,
         has_predicate: get(row, "has_predicate")?,
         predicate: get(row, "predicate")?,
@@ -165,20 +192,23 @@ fn index(row: &Row) -> Result<Index> {
 }
 
 /// A key without a column is an expression; of an index whose table is locked its text is not known.
-fn keys(row: &Row, columns: &[String]) -> Result<Vec<IndexKey>> {
+fn keys(row: &Row, columns: &[String], names: &Names) -> Result<Vec<IndexKey>> {
     let text: Option<String> = get(row, "expressions")?;
     let mut texts = text.map(|text| expressions::split(&text)).unwrap_or_default().into_iter();
-    let opclasses: Vec<String> = get(row, "opclasses")?;
-    let collations: Vec<String> = get(row, "collations")?;
+    let opclasses: Vec<u32> = get(row, "opclasses")?;
+    let collations: Vec<u32> = get(row, "collations")?;
     let options: Vec<i16> = get(row, "options")?;
     let key = |(place, column): (usize, &String)| {
         let option = options.get(place).copied().unwrap_or_default();
-        let collation = collations.get(place).filter(|name| !name.is_empty() && *name != "default");
         IndexKey {
             column: (!column.is_empty()).then(|| column.clone()),
             expression: column.is_empty().then(|| texts.next().unwrap_or_default()),
-            opclass: opclasses.get(place).cloned().unwrap_or_default(),
-            collation: collation.cloned(),
+            opclass: opclasses
+                .get(place)
+                .and_then(|oid| names.opclasses.get(oid))
+                .cloned()
+                .unwrap_or_default(),
+            collation: collations.get(place).and_then(|oid| names.collations.get(oid)).cloned(),
             is_descending: option & 1 != 0,
             is_nulls_first: option & 2 != 0,
         }
