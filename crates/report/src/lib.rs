@@ -16,5 +16,5 @@ pub use finding::{
 };
 pub use lock::{Lock, LockMode, Locked};
 pub use plan::{Action, BATCH, Batches, Estimate, Gate, Phase, Plan, Step, Watch};
-pub use render::{Format, RenderOptions, RuleText, render};
+pub use render::{Format, RenderOptions, RuleText, plan_markdown, render};
 pub use run::{Blocker, Run, RunNote, RunState, RunStep, Runner, StepState};

@@ -61,12 +61,12 @@ fn details(text: &mut String, finding: &Finding) {
     text.push_str("\n</details>\n");
 }
 
-fn longest_ticks(text: &str) -> usize {
+pub(super) fn longest_ticks(text: &str) -> usize {
     text.split(|c| c != '`').map(str::len).max().unwrap_or_default()
 }
 
 /// Everything that Markdown or HTML would read as a mark stands for itself; a line break ends a table's row.
-fn line(text: &str) -> String {
+pub(super) fn line(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     let is_word = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
     let shown = words::visible_line(text);

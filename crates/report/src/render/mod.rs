@@ -8,8 +8,11 @@ mod html;
 mod human;
 mod json;
 mod markdown;
+mod plan;
 mod sarif;
 mod words;
+
+pub use plan::plan_markdown;
 
 use crate::Report;
 

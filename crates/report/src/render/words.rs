@@ -74,7 +74,7 @@ pub(super) fn evidence(finding: &Finding) -> Vec<String> {
     finding.evidence.iter().map(text).collect()
 }
 
-fn age(seconds: u64) -> String {
+pub(super) fn age(seconds: u64) -> String {
     match seconds {
         0..120 => format!("{seconds} s"),
         120..7_200 => format!("{} min", seconds / 60),

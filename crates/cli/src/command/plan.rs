@@ -1,0 +1,239 @@
+//! `posthaste plan`: a migration becomes a rollout that disturbs nobody, proven before anybody runs it.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, ValueEnum};
+use posthaste_base::catalog::Catalog;
+use posthaste_base::{Code, Error};
+use posthaste_change::job::Job;
+use posthaste_change::plan::{Migration, Planned, plan};
+use posthaste_change::scratch;
+use posthaste_pg::Target;
+use posthaste_pg::catalog::{CatalogOptions, read};
+use posthaste_report::plan_markdown;
+use serde_json::json;
+
+use crate::ask::talk;
+use crate::command::catalog::{load, write};
+use crate::failure::FINDINGS;
+use crate::output;
+use crate::visit::Visited;
+
+/// Turn a migration into a rollout in phases, which can be read, edited, kept in version control, and run.
+///
+/// The plan is proven on throw-away copies of the schema: it ends where the migration ends, and its undo leads back.
+#[derive(Args, Debug)]
+#[command(before_long_help = "Examples:\n  \
+    posthaste plan 0042_users.sql --database postgresql://app@db/shop --out 0042.plan.toml\n  \
+    posthaste plan 0042_users.sql --catalog catalog.json --schema schema.sql --format markdown\n  \
+    posthaste run 0042.plan.toml --database postgresql://app@db/shop")]
+pub(crate) struct Plan {
+    /// The migration.
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// The database that it is for. Only its catalog is read.
+    #[arg(long, value_name = "URL", required_unless_present = "catalog", conflicts_with = "catalog")]
+    database: Option<String>,
+    /// A file that `catalog export` wrote, where the database cannot be reached.
+    #[arg(long, value_name = "FILE")]
+    catalog: Option<PathBuf>,
+    /// The schema as a script, for the proof; without it `pg_dump` asks the database for it.
+    #[arg(long, value_name = "FILE")]
+    schema: Option<PathBuf>,
+    /// Do not try the plan on a throw-away server first.
+    #[arg(long)]
+    no_proof: bool,
+    /// Where PostgreSQL's programs are, for the proof.
+    #[arg(long, value_name = "FOLDER")]
+    pg_bin: Option<PathBuf>,
+    /// What the plan is called; the file's name when not given.
+    #[arg(long)]
+    title: Option<String>,
+    /// The file to write; without it, standard output.
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    #[arg(long, value_enum, default_value_t)]
+    format: Form,
+    /// For `--format kubernetes`: the image that has `posthaste`.
+    #[arg(long, value_name = "IMAGE", default_value = "posthaste:latest")]
+    image: String,
+    /// For `--format kubernetes`: the Secret whose DATABASE_URL is the database's address.
+    #[arg(long, value_name = "NAME", default_value = "posthaste-database")]
+    secret: String,
+}
+
+/// How the plan is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum Form {
+    /// The file that `posthaste run` takes.
+    #[default]
+    Toml,
+    /// A page for people: checklist, phases, locks, way back.
+    Markdown,
+    /// One document with the plan, what is not in it, and the proof.
+    Json,
+    /// A Job that carries it out once.
+    Kubernetes,
+}
+
+impl Plan {
+    pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
+        let name = self.file.display().to_string();
+        let bytes = std::fs::read(&self.file)
+            .map_err(|error| Error::new(Code::InvalidFile, error.to_string()).field(name.clone()))?;
+        let migration = Migration::parse(&name, &bytes)?;
+        let catalog = self.read_catalog().await?;
+        let stem = self.file.file_stem().map(|stem| stem.to_string_lossy().into_owned());
+        let title = self.title.clone().or(stem).unwrap_or(name);
+        let mut planned = plan(&migration, &catalog, &title, NEWEST);
+        self.prove(&mut planned, &migration).await?;
+        say(&planned);
+        let text = self.text(&planned)?;
+        match &self.out {
+            None => output::text(&text)?,
+            Some(path) => write(path, &text)?,
+        }
+        let is_clean = planned.refusals.is_empty();
+        Ok(if is_clean { ExitCode::SUCCESS } else { ExitCode::from(FINDINGS) })
+    }
+
+    async fn read_catalog(&self) -> Result<Catalog, Error> {
+        match (&self.catalog, &self.database) {
+            (Some(path), _) => load(path),
+            (None, database) => {
+                let database = database.clone().unwrap_or_default();
+                let visited = Visited { database, lock_timeout_ms: 100, statement_timeout_ms: 15_000 };
+                let visit = visited.read_only("plan").await?;
+                let catalog = read(&visit, &CatalogOptions::default()).await?;
+                visit.close().await;
+                Ok(catalog)
+            }
+        }
+    }
+
+    /// A plan that does not end where the migration ends is refused. One with statements missing cannot.
+    async fn prove(&self, planned: &mut Planned, migration: &Migration) -> Result<(), Error> {
+        if self.no_proof {
+            talk("not proven: left out as asked");
+            return Ok(());
+        }
+        let Some(schema) = self.read_schema().await? else {
+            talk("not proven: a catalog's file is no schema; give one with `--schema FILE`");
+            return Ok(());
+        };
+        planned.prove(migration, &schema, self.pg_bin.as_deref()).await?;
+        let Some(proof) = &planned.proof else { return Ok(()) };
+        let wrong = if planned.refusals.is_empty() { &proof.end } else { &Vec::new() };
+        if wrong.is_empty() && proof.undo.is_empty() {
+            talk(&format!("proven: {}", describe(planned)));
+            return Ok(());
+        }
+        let list = |differences: &[posthaste_review::simulate::Difference]| {
+            differences.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+        };
+        let message = match (wrong.is_empty(), proof.undo.is_empty()) {
+            (false, _) => format!("the plan does not end where the migration ends: {}", list(wrong)),
+            _ => format!("the plan's undo does not lead back: {}", list(&proof.undo)),
+        };
+        Err(Error::new(Code::PlanNotProven, message))
+    }
+
+    async fn read_schema(&self) -> Result<Option<String>, Error> {
+        match (&self.schema, &self.database) {
+            (Some(path), _) => {
+                let text = std::fs::read_to_string(path).map_err(|error| {
+                    Error::new(Code::InvalidFile, error.to_string()).field(path.display().to_string())
+                })?;
+                Ok(Some(text))
+            }
+            (None, Some(database)) => {
+                let target = Target::parse(database)?;
+                Ok(Some(scratch::schema_of(&target, self.pg_bin.as_deref()).await?))
+            }
+            (None, None) => Ok(None),
+        }
+    }
+
+    fn text(&self, planned: &Planned) -> Result<String, Error> {
+        match self.format {
+            Form::Toml => planned.plan.to_toml(),
+            Form::Markdown => Ok(plan_markdown(&planned.plan)),
+            Form::Json => Ok(format!("{:#}\n", document(planned))),
+            Form::Kubernetes => {
+                let name = manifest_name(&planned.plan.title);
+                let file = self.out.as_deref().unwrap_or(Path::new("job.yaml")).display().to_string();
+                let job = Job { name, image: self.image.clone(), secret: self.secret.clone(), file };
+                job.manifest(&planned.plan)
+            }
+        }
+    }
+}
+
+/// The newest version of the server, for a catalog that does not say its own.
+const NEWEST: u32 = 18;
+
+fn say(planned: &Planned) {
+    for note in &planned.plan.notes {
+        talk(&format!("note: {note}"));
+    }
+    for refusal in &planned.refusals {
+        let cost = refusal.outage_bytes.map(|bytes| match bytes {
+            0 => " (an instant, for those who are ready for it)".to_owned(),
+            bytes => format!(" (as it is: {} MB under a lock that stops others)", bytes.div_ceil(1 << 20)),
+        });
+        talk(&format!(
+            "not in the plan: {} in line {}: {}{}",
+            refusal.keyword,
+            refusal.line,
+            refusal.why,
+            cost.unwrap_or_default()
+        ));
+    }
+    let steps = planned.plan.steps().count();
+    let phases: Vec<String> =
+        planned.plan.phases.iter().map(|phase| format!("{} {}", phase.name, phase.steps.len())).collect();
+    talk(&format!("{}: {}", output::counted(steps as u64, "step"), phases.join(", ")));
+}
+
+fn describe(planned: &Planned) -> String {
+    let undone = planned.proof.as_ref().map_or(0, |proof| proof.undone_steps.len());
+    let steps = planned.plan.steps().count();
+    let back = if undone == steps {
+        "its undo leads back to the start".to_owned()
+    } else {
+        format!("its first {undone} of {steps} steps can be taken back")
+    };
+    if planned.refusals.is_empty() { format!("it ends where the migration ends, and {back}") } else { back }
+}
+
+fn document(planned: &Planned) -> serde_json::Value {
+    let refusals: Vec<_> = planned
+        .refusals
+        .iter()
+        .map(|refusal| {
+            json!({
+                "statement": refusal.statement,
+                "line": refusal.line,
+                "keyword": refusal.keyword,
+                "why": refusal.why,
+                "outage_bytes": refusal.outage_bytes,
+            })
+        })
+        .collect();
+    let proof = planned.proof.as_ref().map(|proof| {
+        json!({ "holds": proof.holds(), "undone_steps": proof.undone_steps })
+    });
+    json!({ "version": 1, "tool": "plan", "plan": planned.plan, "refusals": refusals, "proof": proof })
+}
+
+/// What Kubernetes takes as a name, from the plan's title.
+fn manifest_name(title: &str) -> String {
+    let plain: String = title
+        .to_lowercase()
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
+        .collect();
+    let cut: String = plain.trim_matches('-').chars().take(50).collect();
+    format!("posthaste-{}", cut.trim_matches('-'))
+}
