@@ -1,0 +1,9 @@
+-- purpose: one run.
+-- params: $1 run.
+-- locks: none.
+-- index: run_pkey.
+select r.id, r.title, r.kind, r.plan, r.plan_hash, r.state, r.epoch, r.started_by, r.started_at, r.finished_at, r.error,
+  coalesce(c.speed_percent, 100) as speed_percent, c.batch_ms
+from posthaste_runner.run as r
+left join posthaste_runner.control as c on c.run_id = r.id
+where r.id = $1
