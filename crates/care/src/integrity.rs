@@ -6,7 +6,7 @@
 //! meanwhile are seen as they are when their piece is read.
 //! Not for: changing anything (see `fix`), and for the state of the server (see `doctor`).
 
-mod check;
+pub(crate) mod check;
 mod count;
 mod declared;
 mod findings;
@@ -14,7 +14,7 @@ mod links;
 mod naturals;
 mod rules;
 mod suspects;
-mod tables;
+pub(crate) mod tables;
 mod totals;
 pub(crate) mod types;
 mod words;
@@ -77,7 +77,6 @@ pub struct Progress {
 #[derive(Clone, Debug)]
 pub struct Fault {
     pub finding: Finding,
-    #[expect(dead_code, reason = "the plan that mends it asks for it")]
     pub(crate) check: Check,
 }
 
@@ -86,7 +85,6 @@ pub struct Outcome {
     pub report: Report,
     pub faults: Vec<Fault>,
     /// Declared and believed relations.
-    #[expect(dead_code, reason = "the plan that mends it asks for it")]
     pub(crate) links: Vec<Link>,
     pub catalog: Catalog,
 }

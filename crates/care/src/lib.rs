@@ -2,5 +2,6 @@
 //!
 //! Not for: our own schema, and for carrying plans out (see `runner`).
 
+pub mod fix;
 pub mod integrity;
 mod template;

@@ -3,6 +3,7 @@
 //! Not for: counting.
 
 use posthaste_base::catalog::Name;
+use posthaste_base::quote;
 use posthaste_report::{Confidence, Severity};
 
 /// What all of them have: what is said when rows break it.
@@ -109,7 +110,7 @@ pub(crate) enum Check {
 }
 
 impl About {
-    pub(super) fn new(code: &'static str, severity: Severity, table: &Name, says: String) -> Self {
+    pub(crate) fn new(code: &'static str, severity: Severity, table: &Name, says: String) -> Self {
         Self {
             code,
             severity,
@@ -123,7 +124,7 @@ impl About {
         }
     }
 
-    pub(super) fn columns<S: AsRef<str>>(mut self, columns: impl IntoIterator<Item = S>) -> Self {
+    pub(crate) fn columns<S: AsRef<str>>(mut self, columns: impl IntoIterator<Item = S>) -> Self {
         self.columns = columns.into_iter().map(|column| column.as_ref().to_owned()).collect();
         self
     }
@@ -133,19 +134,81 @@ impl About {
         self
     }
 
-    pub(super) fn confidence(mut self, confidence: Confidence) -> Self {
+    pub(crate) fn confidence(mut self, confidence: Confidence) -> Self {
         self.confidence = confidence;
         self
     }
 
-    pub(super) fn evidence(mut self, text: impl Into<String>) -> Self {
+    pub(crate) fn evidence(mut self, text: impl Into<String>) -> Self {
         self.evidence.push(text.into());
         self
     }
 }
 
+impl GroupCheck {
+    /// What rows are grouped by.
+    pub(crate) fn keys(&self) -> Vec<String> {
+        match self.is_variant {
+            true => self.expressions.iter().map(|key| format!("lower(btrim({key}::text))")).collect(),
+            false => self.expressions.clone(),
+        }
+    }
+
+    /// Which rows are looked at.
+    pub(crate) fn filter(&self) -> String {
+        let not_null = match self.nulls_are_equal {
+            true => "true".into(),
+            false => format!("num_nulls({}) = 0", self.expressions.join(", ")),
+        };
+        self.filter.as_ref().map_or(not_null.clone(), |filter| format!("{not_null} and ({filter})"))
+    }
+
+    /// What is true for a group that breaks it.
+    pub(crate) fn many(&self) -> String {
+        match self.is_variant {
+            true => format!("count(distinct {}::text) > 1", self.expressions.join(", ")),
+            false => "count(*) > 1".into(),
+        }
+    }
+}
+
+impl TotalCheck {
+    /// The total, to the digit that it is kept in.
+    pub(crate) fn total(&self) -> String {
+        format!("round(t.{}::numeric, {})", quote::identifier(&self.total), self.scale)
+    }
+
+    /// What it should be, by the sum in that column of `s`.
+    pub(crate) fn expected(&self, items: &str) -> String {
+        format!("round((coalesce(s.{items}, 0) + {})::numeric, {})", self.added, self.scale)
+    }
+}
+
+/// `p.x = t.a and ...`, as texts where the types differ.
+pub(crate) fn equal(
+    left: &str,
+    left_columns: &[String],
+    right: &str,
+    right_columns: &[String],
+    by_text: bool,
+) -> String {
+    let cast = if by_text { "::text" } else { "" };
+    let pairs = left_columns.iter().zip(right_columns).map(|(one, other)| {
+        format!("{left}.{}{cast} = {right}.{}{cast}", quote::identifier(one), quote::identifier(other))
+    });
+    pairs.collect::<Vec<_>>().join(" and ")
+}
+
+pub(crate) fn columns(alias: &str, names: &[String]) -> Vec<String> {
+    names.iter().map(|name| format!("{alias}.{}", quote::identifier(name))).collect()
+}
+
+pub(crate) fn none_is_null(alias: &str, names: &[String]) -> String {
+    format!("num_nulls({}) = 0", columns(alias, names).join(", "))
+}
+
 impl Check {
-    pub(super) fn about(&self) -> &About {
+    pub(crate) fn about(&self) -> &About {
         match self {
             Check::Row(check) => &check.about,
             Check::Group(check) => &check.about,

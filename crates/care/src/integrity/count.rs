@@ -210,26 +210,3 @@ fn why(error: &Error, options: &Options) -> String {
         None => error.to_string(),
     }
 }
-
-/// `p.x = t.a and ...`, as texts where the types differ.
-fn equal(
-    left: &str,
-    left_columns: &[String],
-    right: &str,
-    right_columns: &[String],
-    by_text: bool,
-) -> String {
-    let cast = if by_text { "::text" } else { "" };
-    let pairs = left_columns.iter().zip(right_columns).map(|(one, other)| {
-        format!("{left}.{}{cast} = {right}.{}{cast}", quote::identifier(one), quote::identifier(other))
-    });
-    pairs.collect::<Vec<_>>().join(" and ")
-}
-
-fn columns(alias: &str, names: &[String]) -> Vec<String> {
-    names.iter().map(|name| format!("{alias}.{}", quote::identifier(name))).collect()
-}
-
-fn none_is_null(alias: &str, names: &[String]) -> String {
-    format!("num_nulls({}) = 0", columns(alias, names).join(", "))
-}

@@ -7,13 +7,13 @@ use posthaste_base::catalog::{Catalog, Column, Constraint, ConstraintKind, Name,
 use super::types::{self, Family};
 use super::words;
 
-pub(super) struct Tables<'a> {
+pub(crate) struct Tables<'a> {
     pub catalog: &'a Catalog,
     pub all: Vec<Table<'a>>,
 }
 
 /// A table that is not a part of another one.
-pub(super) struct Table<'a> {
+pub(crate) struct Table<'a> {
     pub relation: &'a Relation,
     /// What holds its rows: itself, or all of its partitions.
     pub leaves: Vec<&'a Relation>,
@@ -22,19 +22,19 @@ pub(super) struct Table<'a> {
     pub stem: Vec<String>,
 }
 
-pub(super) struct Col<'a> {
+pub(crate) struct Col<'a> {
     pub column: &'a Column,
     pub family: Family,
     pub words: Vec<String>,
 }
 
 impl<'a> Tables<'a> {
-    pub(super) fn of(catalog: &'a Catalog) -> Self {
+    pub(crate) fn of(catalog: &'a Catalog) -> Self {
         let all = catalog.relations.iter().filter(|relation| is_looked_at(relation));
         Self { catalog, all: all.map(|relation| Table::of(catalog, relation)).collect() }
     }
 
-    pub(super) fn find(&self, name: &Name) -> Option<&Table<'a>> {
+    pub(crate) fn find(&self, name: &Name) -> Option<&Table<'a>> {
         self.all.iter().find(|table| table.relation.name == *name)
     }
 }
@@ -52,7 +52,7 @@ fn is_looked_at(relation: &Relation) -> bool {
 
 impl Col<'_> {
     /// Whether two values of it are equal exactly when their texts are: not so for `1.0` and `1.00`.
-    pub(super) fn is_equal_as_text(&self) -> bool {
+    pub(crate) fn is_equal_as_text(&self) -> bool {
         match self.family {
             Family::Integer | Family::Uuid | Family::Date => true,
             Family::Text => {
@@ -75,29 +75,29 @@ impl<'a> Table<'a> {
         Self { relation, leaves, columns: columns.collect(), stem: words::stem(&relation.name.name) }
     }
 
-    pub(super) fn name(&self) -> &'a Name {
+    pub(crate) fn name(&self) -> &'a Name {
         &self.relation.name
     }
 
     /// As SQL reads all of its own rows: partitions belong to it, tables that merely inherit from it do not.
-    pub(super) fn from(&self) -> String {
+    pub(crate) fn from(&self) -> String {
         from(self.relation)
     }
 
-    pub(super) fn column(&self, name: &str) -> Option<&Col<'a>> {
+    pub(crate) fn column(&self, name: &str) -> Option<&Col<'a>> {
         self.columns.iter().find(|col| col.column.name == name)
     }
 
-    pub(super) fn primary_key(&self) -> Option<&'a [String]> {
+    pub(crate) fn primary_key(&self) -> Option<&'a [String]> {
         self.constraints(ConstraintKind::PrimaryKey).next().map(|key| key.columns.as_slice())
     }
 
-    pub(super) fn constraints(&self, kind: ConstraintKind) -> impl Iterator<Item = &'a Constraint> {
+    pub(crate) fn constraints(&self, kind: ConstraintKind) -> impl Iterator<Item = &'a Constraint> {
         self.relation.constraints.iter().filter(move |constraint| constraint.kind == kind)
     }
 
     /// The sets of columns that are promised to be unique for all rows, the primary key first.
-    pub(super) fn unique_sets(&self) -> Vec<Vec<String>> {
+    pub(crate) fn unique_sets(&self) -> Vec<Vec<String>> {
         let mut sets: Vec<Vec<String>> = self.primary_key().map(<[String]>::to_vec).into_iter().collect();
         for index in self.relation.indexes.iter().filter(|index| index.is_unique && index.predicate.is_none())
         {
@@ -115,7 +115,7 @@ impl<'a> Table<'a> {
     }
 
     /// What names a row to a person: its key, or its place where it has none.
-    pub(super) fn identity(&self) -> Vec<String> {
+    pub(crate) fn identity(&self) -> Vec<String> {
         match self.primary_key() {
             Some(key) => key.to_vec(),
             None => self.plain_id().map(|col| col.column.name.clone()).into_iter().collect(),
@@ -123,7 +123,7 @@ impl<'a> Table<'a> {
     }
 
     /// The column that is its key by name, declared or not: `id`, or `customer_id` in `customers`.
-    pub(super) fn plain_id(&self) -> Option<&Col<'a>> {
+    pub(crate) fn plain_id(&self) -> Option<&Col<'a>> {
         let is_id = |col: &&Col<'_>| {
             let words = &col.words;
             let is_own = || words.len() == self.stem.len() + 1 && words.starts_with(&self.stem);
@@ -136,7 +136,7 @@ impl<'a> Table<'a> {
 }
 
 /// A table as it stands after FROM.
-pub(super) fn from(relation: &Relation) -> String {
+pub(crate) fn from(relation: &Relation) -> String {
     match relation.kind {
         RelationKind::PartitionedTable => relation.name.quoted(),
         _ => format!("only {}", relation.name.quoted()),

@@ -5,7 +5,7 @@
 use posthaste_base::catalog::{Catalog, Column, TypeKind};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Family {
+pub(crate) enum Family {
     Integer,
     Decimal,
     Float,
@@ -19,32 +19,32 @@ pub(super) enum Family {
 }
 
 impl Family {
-    pub(super) fn is_number(self) -> bool {
+    pub(crate) fn is_number(self) -> bool {
         matches!(self, Family::Integer | Family::Decimal | Family::Float | Family::Money)
     }
 
-    pub(super) fn is_time(self) -> bool {
+    pub(crate) fn is_time(self) -> bool {
         matches!(self, Family::Date | Family::Timestamp | Family::TimestampTz)
     }
 
     /// What a key is made of.
-    pub(super) fn is_key(self) -> bool {
+    pub(crate) fn is_key(self) -> bool {
         matches!(self, Family::Integer | Family::Decimal | Family::Text | Family::Uuid)
     }
 
     /// Whether `=` compares the two as they are.
-    pub(super) fn compares_with(self, other: Family) -> bool {
+    pub(crate) fn compares_with(self, other: Family) -> bool {
         let is_exact = |family| matches!(family, Family::Integer | Family::Decimal);
         self == other || is_exact(self) && is_exact(other)
     }
 }
 
-pub(super) fn family(catalog: &Catalog, column: &Column) -> Family {
+pub(crate) fn family(catalog: &Catalog, column: &Column) -> Family {
     of_name(base_type(catalog, column))
 }
 
 /// The type's name, for a domain that of the type below.
-pub(super) fn base_type<'a>(catalog: &'a Catalog, column: &'a Column) -> &'a str {
+pub(crate) fn base_type<'a>(catalog: &'a Catalog, column: &'a Column) -> &'a str {
     let domain =
         catalog.types.iter().find(|kind| kind.kind == TypeKind::Domain && kind.name == column.type_ref);
     domain.and_then(|domain| domain.base.as_deref()).unwrap_or(&column.type_name)
@@ -73,7 +73,7 @@ fn of_name(name: &str) -> Family {
 }
 
 /// The digits after the point of a `numeric(p,s)`.
-pub(super) fn scale(type_name: &str) -> Option<u32> {
+pub(crate) fn scale(type_name: &str) -> Option<u32> {
     let inside = type_name.strip_prefix("numeric(")?.strip_suffix(')')?;
     match inside.split_once(',') {
         Some((_, scale)) => scale.trim().parse().ok(),
@@ -82,7 +82,6 @@ pub(super) fn scale(type_name: &str) -> Option<u32> {
 }
 
 /// How many characters a `varchar(n)` or `char(n)` holds.
-#[cfg_attr(not(test), expect(dead_code, reason = "the plans that rename use it"))]
 pub(crate) fn length_max(type_name: &str) -> Option<u32> {
     let inside = type_name.strip_prefix("character")?.trim_start_matches(" varying");
     inside.strip_prefix('(')?.strip_suffix(')')?.parse().ok()

@@ -151,21 +151,8 @@ impl Counter<'_> {
 }
 
 fn parts(check: &GroupCheck) -> Parts {
-    let keys: Vec<String> = match check.is_variant {
-        true => check.expressions.iter().map(|key| format!("lower(btrim({key}::text))")).collect(),
-        false => check.expressions.clone(),
-    };
-    let not_null = match check.nulls_are_equal {
-        true => "true".into(),
-        false => format!("num_nulls({}) = 0", check.expressions.join(", ")),
-    };
-    let filter =
-        check.filter.as_ref().map_or(not_null.clone(), |filter| format!("{not_null} and ({filter})"));
-    let many = match check.is_variant {
-        true => format!("count(distinct {}::text) > 1", check.expressions.join(", ")),
-        false => "count(*) > 1".into(),
-    };
-    Parts { grouped_by: keys.join(", "), keys, filter, many }
+    let keys = check.keys();
+    Parts { grouped_by: keys.join(", "), keys, filter: check.filter(), many: check.many() }
 }
 
 /// What the templates are filled with.

@@ -2,9 +2,9 @@
 
 use posthaste_pg::Error;
 
-use super::super::check::{Link, OrphanCheck, RowCheck};
+use super::super::check::{Link, OrphanCheck, RowCheck, columns, equal, none_is_null};
 use super::super::tables::{Table, from};
-use super::{Counted, Counter, columns, equal, none_is_null};
+use super::{Counted, Counter};
 use crate::template::fill;
 
 /// Different values that are looked up to see whether a relation is there.

@@ -1,11 +1,10 @@
 //! Totals against the sums of their items.
 
-use posthaste_base::quote;
 use posthaste_pg::Error;
 
-use super::super::check::TotalCheck;
+use super::super::check::{TotalCheck, columns, equal};
 use super::super::tables::Table;
-use super::{Counted, Counter, PARTS_MAX, columns, equal, is_timeout};
+use super::{Counted, Counter, PARTS_MAX, is_timeout};
 use crate::template::fill;
 
 /// A sum is believed when it agrees with so many of the totals that have items.
@@ -44,8 +43,8 @@ impl Counter<'_> {
         let agreed = candidates.iter().enumerate().map(|(place, check)| {
             format!(
                 ",\n  count(*) filter (where {} = {})",
-                total(check),
-                expected(check, &format!("items{place}"))
+                check.total(),
+                check.expected(&format!("items{place}"))
             )
         });
         let link = &first.link;
@@ -58,7 +57,7 @@ impl Counter<'_> {
                 ("sums", &sums),
                 ("child", &child.from()),
                 ("child_pass", &self.part(&columns("c", &link.columns), 0, parts, first.can_be_parted)),
-                ("judged", &format!("{} is not null", total(first))),
+                ("judged", &format!("{} is not null", first.total())),
                 ("agreed", &agreed.collect::<String>()),
                 ("parent", &parent.from()),
                 ("match", &equal("s", &link.columns, "t", &link.parent_columns, false)),
@@ -159,8 +158,8 @@ fn values(
         ("item", check.item.clone()),
         ("child", child.from()),
         ("child_pass", passes.0.clone()),
-        ("total", total(check)),
-        ("expected", expected(check, "items")),
+        ("total", check.total()),
+        ("expected", check.expected("items")),
         ("parent", parent.from()),
         ("match", equal("s", &link.columns, "t", &link.parent_columns, false)),
         ("pass", passes.1.clone()),
@@ -169,13 +168,4 @@ fn values(
 
 fn filled<'a>(values: &'a [(&'static str, String)]) -> Vec<(&'a str, &'a str)> {
     values.iter().map(|(name, value)| (*name, value.as_str())).collect()
-}
-
-/// The total, to the digit that it is kept in.
-fn total(check: &TotalCheck) -> String {
-    format!("round(t.{}::numeric, {})", quote::identifier(&check.total), check.scale)
-}
-
-fn expected(check: &TotalCheck, items: &str) -> String {
-    format!("round((coalesce(s.{items}, 0) + {})::numeric, {})", check.added, check.scale)
 }

@@ -1,0 +1,6 @@
+//! Plans that mend, carried out on real servers, and taken back to the byte.
+
+mod bytes;
+mod carry_out;
+mod duplicates;
+mod techshop;
