@@ -35,6 +35,8 @@ pub struct Topic {
     pub priority: Priority,
     pub schema: Option<Schema>,
     pub schema_json: Option<serde_json::Value>,
+    /// Nobody asked for it: an event or a schedule of this type came.
+    pub by_need: bool,
     pub declared: bool,
 }
 
@@ -252,6 +254,11 @@ impl Catalog {
     /// How long a message may be anywhere before it is dropped or dies, in seconds.
     pub fn retention_seconds_max(&self) -> u32 {
         self.queues.values().map(|queue| queue.settings.retention_seconds).max().unwrap_or(0)
+    }
+
+    /// Whether somebody has asked for this type: in the configuration, over HTTP, or by a subscription.
+    pub fn is_known_type(&self, event_type: &str) -> bool {
+        self.topics.get(event_type).is_some_and(|topic| !topic.by_need) || self.has_subscriber(event_type)
     }
 
     /// Whether anybody subscribes to `topic`.

@@ -189,6 +189,9 @@ impl Broker {
         payload: &Payload,
     ) -> Result<()> {
         match catalog.topics.get(event_type) {
+            Some(_) if self.options().strict_types && !catalog.is_known_type(event_type) => {
+                Err(unknown_type(event_type))
+            }
             Some(topic) => check_payload(event_type, topic.schema.as_ref(), payload),
             None => self.make_topic(catalog, event_type).await,
         }
@@ -200,14 +203,13 @@ impl Broker {
             let invalid = Error::new(Code::InvalidEvent, error.message()).field("type");
             invalid.expected(error.expectation().unwrap_or_default())
         })?;
-        let refuse = |message: String| Error::new(Code::UnknownType, message).field("type");
         if self.options().strict_types {
-            return Err(refuse(format!("there is no event type `{event_type}`")));
+            return Err(unknown_type(event_type));
         }
         if catalog.topics.len() >= TOPICS_BY_NEED_MAX {
-            return Err(refuse(format!(
-                "`{event_type}` is new, and there are {TOPICS_BY_NEED_MAX} event types already"
-            )));
+            let message =
+                format!("`{event_type}` is new, and there are {TOPICS_BY_NEED_MAX} event types already");
+            return Err(Error::new(Code::UnknownType, message).field("type"));
         }
         self.ensure_topic(event_type).await
     }
@@ -244,6 +246,10 @@ impl Broker {
 
 /// Topics that come by need: more are a caller's mistake, such as a type with an id in it.
 const TOPICS_BY_NEED_MAX: usize = 10_000;
+
+pub(crate) fn unknown_type(event_type: &str) -> Error {
+    Error::new(Code::UnknownType, format!("there is no event type `{event_type}`")).field("type")
+}
 
 fn check_size(payload: &Payload, attributes: &Map<String, Value>) -> Result<()> {
     let attributes_bytes: usize = match attributes.is_empty() {

@@ -222,6 +222,7 @@ mod tests {
             schema: None,
             schema_json: None,
             declared: true,
+            by_need: false,
         };
         catalog.topics.insert("BIRTHDAY".into(), Arc::new(topic));
         assert_eq!(priority_of(&catalog, "BIRTHDAY", None), Priority::Normal);

@@ -121,6 +121,25 @@ async fn a_queue_shows_what_went_through_it_and_what_is_in_it() {
     assert!((39.0..60.0).contains(&age), "{age}");
 }
 
+#[tokio::test]
+async fn what_sql_sends_is_counted_once_when_it_is_first_received() {
+    let desk = Desk::open("[queues.s]\nmax_receives = 3\n").await;
+    desk.sql("select posthaste.send('s', '1'), posthaste.send('s', '2', 1)").await;
+    desk.broker.send("s", vec![SendIn { payload: "x".into(), ..SendIn::default() }]).await.unwrap();
+    let sent = r#"posthaste_messages_sent_total{queue="s"}"#;
+    desk.check(&[(sent, 1.0)]);
+    let held = desk.receive("s", 10).await;
+    desk.check(&[(sent, 2.0)]);
+    assert!(held.iter().all(|message| message.subscription.is_none()));
+    desk.broker.give_back(held.iter().map(|message| message.receipt).collect(), 0).await.unwrap();
+    // The other one comes here after its delay, the first two after they were given back.
+    desk.sql("update posthaste.deferred set visible_at = posthaste.now()").await;
+    let queue = desk.broker.catalog().queue("s").unwrap().id;
+    desk.broker.promote(queue).await.unwrap();
+    assert_eq!(desk.receive("s", 10).await.len(), 3);
+    desk.check(&[(sent, 3.0)]);
+}
+
 const SCHEMAS: &str = r#"
 [queues.inbox]
 [types.order]
@@ -150,7 +169,7 @@ async fn the_scheduler_shows_its_rounds_its_lag_and_where_events_came_from() {
     desk.check(&[
         (r#"posthaste_events_accepted_total{source="sql"}"#, 1.0),
         (r#"posthaste_events_refused_total{code="invalid-payload"}"#, 1.0),
-        (r#"posthaste_dead_letters_total{queue="low",category="validation"}"#, 1.0),
+        (r#"posthaste_dead_letters_total{queue="inbox",category="validation"}"#, 1.0),
         (r#"posthaste_events_accepted_total{source="domain"}"#, 1.0),
         (r#"posthaste_messages_sent_total{queue="inbox"}"#, 2.0),
         (r#"posthaste_scheduler_ticks_total{outcome="done"}"#, 1.0),

@@ -96,7 +96,7 @@ table! {
     QUEUE_BUSY = "posthaste_queue_busy", Gauge, Count, ["queue"],
         "Messages of a queue that this node's workers are working on.";
     MESSAGES_SENT = "posthaste_messages_sent_total", Counter, Count, ["queue"],
-        "Messages put into a queue by nodes; what SQL sends by itself is first seen when it is received.";
+        "Messages put into a queue. What SQL sends by itself is counted by the node that first receives it, when it does.";
     MESSAGES_RECEIVED = "posthaste_messages_received_total", Counter, Count, ["queue"],
         "Messages leased to a consumer; a message that comes back counts again.";
     EMPTY_RECEIVES = "posthaste_empty_receives_total", Counter, Count, ["queue"],

@@ -22,6 +22,8 @@ create table posthaste.topic (
     priority smallint not null default 3 check (priority between 0 and 3),
     schema jsonb,
     declared boolean not null default false,
+    -- Nobody asked for it: an event or a schedule of this type came.
+    by_need boolean not null default false,
     created_at timestamptz not null default posthaste.now()
 );
 
@@ -700,6 +702,9 @@ end
 $$;
 
 -- Sends a message to a queue when this transaction commits. Answers with the message's id.
+--
+-- No node sees it now. It has 0 for a subscription, which is none, until it is claimed for the first time: so the node
+-- that claims it knows to count it as sent.
 create function posthaste.send(
     queue text,
     payload jsonb,
@@ -732,17 +737,17 @@ begin
             target.retention_seconds using errcode = '22023';
     end if;
     if greatest(delay_seconds, target.delay_seconds) > 0 then
-        insert into posthaste.deferred (id, queue_id, visible_at, sent_at, attributes, payload)
+        insert into posthaste.deferred (id, queue_id, visible_at, subscription_id, sent_at, attributes, payload)
         values (
             nextval('posthaste.message_seq'), target.id,
             posthaste.now() + make_interval(secs => greatest(delay_seconds, target.delay_seconds)),
-            posthaste.now(), attributes::text, body
+            0, posthaste.now(), attributes::text, body
         )
         returning id into message_id;
         perform posthaste.wake('due');
     else
         execute format(
-            'insert into posthaste.log_%s_%s (attributes, payload) values ($1, $2) returning seq',
+            'insert into posthaste.log_%s_%s (subscription_id, attributes, payload) values (0, $1, $2) returning seq',
             target.id, target.segment
         ) into message_id using attributes::text, body;
         perform posthaste.wake('queue:' || target.id);

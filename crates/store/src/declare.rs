@@ -17,6 +17,8 @@ pub struct TopicRow {
     pub priority: i16,
     pub schema: Option<Value>,
     pub declared: bool,
+    /// Nobody asked for it: an event or a schedule of this type came.
+    pub by_need: bool,
     pub created_at: Timestamp,
 }
 
@@ -367,6 +369,7 @@ fn topic(row: &Row) -> Result<TopicRow> {
         priority: row.try_get("priority")?,
         schema: row.try_get("schema")?,
         declared: row.try_get("declared")?,
+        by_need: row.try_get("by_need")?,
         created_at: row.try_get("created_at")?,
     })
 }

@@ -56,6 +56,8 @@ pub struct Claimed {
     pub tracked: bool,
     pub sent_at: Timestamp,
     pub subscription_id: Option<i32>,
+    /// It was sent from SQL, and nobody has seen it before.
+    pub is_new_from_sql: bool,
     pub attributes: Option<String>,
     pub payload: Bytes,
     pub event: Option<ClaimedEvent>,
@@ -124,6 +126,7 @@ fn claimed(row: &Row) -> Result<Claimed> {
             })
         }),
     };
+    let subscription_id: Option<i32> = row.try_get(8)?;
     Ok(Claimed {
         lease: LeaseId(row.try_get(0)?),
         xid: row.try_get(1)?,
@@ -132,7 +135,8 @@ fn claimed(row: &Row) -> Result<Claimed> {
         receives: row.try_get(4)?,
         tracked: row.try_get(5)?,
         sent_at: row.try_get(6)?,
-        subscription_id: row.try_get(8)?,
+        subscription_id: subscription_id.filter(|id| *id != 0),
+        is_new_from_sql: subscription_id == Some(0),
         attributes: row.try_get(9)?,
         payload: row.try_get::<_, Option<&[u8]>>(10)?.map_or_else(Bytes::new, Bytes::copy_from_slice),
         event: event.transpose()?,

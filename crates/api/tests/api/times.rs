@@ -132,16 +132,16 @@ async fn schedules_and_subjects_that_cannot_be_say_why() {
         body
     };
     for (body, status, code, field) in [
-        (with("rule", json!({"cron": "61 * * * *"})), 422, "invalid-schedule", "cron"),
+        (with("rule", json!({"cron": "61 * * * *"})), 422, "invalid-schedule", "rule.cron"),
         (
             with("rule", json!({"rrule": "FREQ=NEVER", "from": "2026-01-05T08:00"})),
             422,
             "invalid-schedule",
-            "rrule",
+            "rule.rrule",
         ),
-        (with("rule", json!({"yearly": "02-30"})), 422, "invalid-schedule", "yearly"),
-        (with("rule", json!({"once": "9999-12-31T00:00"})), 422, "invalid-time", "once"),
-        (with("rule", json!({"once": "2026-02-30T00:00"})), 422, "invalid-time", "once"),
+        (with("rule", json!({"yearly": "02-30"})), 422, "invalid-schedule", "rule.yearly"),
+        (with("rule", json!({"once": "9999-12-31T00:00"})), 422, "invalid-time", "rule.once"),
+        (with("rule", json!({"once": "2026-02-30T00:00"})), 422, "invalid-time", "rule.once"),
         (
             json!({"type": "a", "rule": {"cron": "0 9 * * *"}, "zone": "UTC", "at": "25:00"}),
             422,

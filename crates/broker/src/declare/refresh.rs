@@ -138,6 +138,7 @@ fn topic(row: TopicRow) -> Topic {
         priority: priority_of_rank(row.priority),
         schema,
         schema_json: row.schema,
+        by_need: row.by_need,
         declared: row.declared,
         name: row.name,
     }

@@ -217,6 +217,10 @@ impl Counter {
         if n_claimed == 0 {
             return Ok((Vec::new(), 0));
         }
+        let n_from_sql = claimed.iter().filter(|one| one.is_new_from_sql).count();
+        if n_from_sql > 0 {
+            broker.count_sent(queue.id, n_from_sql);
+        }
         let mut now = broker.clock().now();
         if claimed.iter().any(|one| one.sent_at < oldest_kept(queue, now)) {
             // This node's clock may be wrong, so the database has the last word.

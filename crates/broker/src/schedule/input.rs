@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::declare::check;
+use crate::event::unknown_type;
 use crate::{Catalog, route};
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -109,10 +110,8 @@ fn check_type(event_type: &str, catalog: &Catalog, strict_types: bool) -> Result
         let message = format!("only Posthaste itself publishes `{event_type}`");
         return Err(Error::new(Code::InvalidEvent, message).field("type").expected("a type of your own"));
     }
-    if strict_types && !catalog.topics.contains_key(event_type) {
-        return Err(
-            Error::new(Code::UnknownType, format!("there is no event type `{event_type}`")).field("type")
-        );
+    if strict_types && !catalog.is_known_type(event_type) {
+        return Err(unknown_type(event_type));
     }
     Ok(())
 }
@@ -120,7 +119,13 @@ fn check_type(event_type: &str, catalog: &Catalog, strict_types: bool) -> Result
 /// The rule as it is stored; none when the schedule follows a date.
 fn check_rule(input: &ScheduleIn) -> Result<Option<Value>> {
     match (&input.rule, &input.follows) {
-        (Some(rule), None) => Ok(Some(Rule::parse(rule)?.to_json())),
+        (Some(rule), None) => {
+            let rule = Rule::parse(rule).map_err(|error| {
+                let field = error.field_name().map_or_else(String::new, |field| format!(".{field}"));
+                error.field(format!("rule{field}"))
+            })?;
+            Ok(Some(rule.to_json()))
+        }
         (None, Some(_)) if input.subject.is_none() => {
             Err(invalid("`follows` names a date of a subject, and there is no subject").field("subject"))
         }

@@ -118,7 +118,7 @@ const SECTIONS: &[Section] = &[
             ("default_type", "The type of a payload that comes without one."),
             (
                 "strict_types",
-                "Whether events of a type that is not declared are refused. Otherwise their topic is made by need.",
+                "Whether events of a type that nobody has declared, here, over HTTP or by a subscription, are refused. Otherwise their topic is made by need.",
             ),
             ("allow_private_addresses", "Whether endpoints may be at private addresses. For development."),
             (

@@ -30,7 +30,7 @@ with input as materialized (
         (id, queue_id, visible_at, event_id, subscription_id, receives, tracked, sent_at, attributes, payload)
     select
         coalesce(m.id, m.seq), $6, posthaste.now() + u.delay_ms * interval '1 millisecond', m.event_id,
-        m.subscription_id, m.receives + u.counts::integer, m.tracked, m.sent_at, m.attributes, m.payload
+        nullif(m.subscription_id, 0), m.receives + u.counts::integer, m.tracked, m.sent_at, m.attributes, m.payload
     from held h
     join input u on u.lease_id = h.id and h.fresh @> u.seq
     join posthaste.{log} m on m.xid = u.xid and m.seq = u.seq

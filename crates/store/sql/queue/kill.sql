@@ -29,7 +29,7 @@ with input as materialized (
 ), gone as materialized (
     select
         u.lease_id, u.seq, u.category, u.code, u.error, coalesce(m.id, m.seq) as message_id, m.event_id,
-        m.subscription_id, m.receives, m.tracked, m.sent_at, m.attributes, m.payload
+        nullif(m.subscription_id, 0) as subscription_id, m.receives, m.tracked, m.sent_at, m.attributes, m.payload
     from held h
     join input u on u.lease_id = h.id and h.fresh @> u.seq
     join posthaste.{log} m on m.xid = u.xid and m.seq = u.seq

@@ -84,7 +84,7 @@ with mine as materialized (
 ), back as (
     insert into posthaste.{current_log}
         (id, event_id, subscription_id, receives, tracked, sent_at, attributes, payload)
-    select r.id, r.event_id, r.subscription_id, r.receives + 1, r.tracked, r.sent_at, r.attributes, r.payload
+    select r.id, r.event_id, nullif(r.subscription_id, 0), r.receives + 1, r.tracked, r.sent_at, r.attributes, r.payload
     from rest r
     where r.receives + 1 < $4
 ), kept as (
@@ -97,7 +97,7 @@ with mine as materialized (
         (queue_id, message_id, event_id, subscription_id, endpoint_id, type, receives, tracked, category, code, error,
         sent_at, attributes, payload)
     select
-        $2, r.id, r.event_id, r.subscription_id, s.endpoint_id, e.type, r.receives + 1, r.tracked, 'TIMEOUT', 'lease-expired',
+        $2, r.id, r.event_id, nullif(r.subscription_id, 0), s.endpoint_id, e.type, r.receives + 1, r.tracked, 'TIMEOUT', 'lease-expired',
         'the consumer neither settled the message nor gave it back in time, ' || (r.receives + 1) || ' times',
         r.sent_at, r.attributes, coalesce(r.payload, e.payload, '')
     from rest r

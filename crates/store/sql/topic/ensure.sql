@@ -3,8 +3,8 @@
 -- locks: row exclusive
 -- index: topic_pkey
 with made as (
-    insert into posthaste.topic (name, priority)
-    values ($1, $2)
+    insert into posthaste.topic (name, priority, by_need)
+    values ($1, $2, true)
     on conflict (name) do nothing
     returning name
 )

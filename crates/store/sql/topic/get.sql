@@ -2,6 +2,6 @@
 -- params: $1 its name
 -- locks: none
 -- index: topic_pkey
-select t.name, t.priority, t.schema, t.declared, t.created_at
+select t.name, t.priority, t.schema, t.declared, t.by_need, t.created_at
 from posthaste.topic t
 where t.name = $1

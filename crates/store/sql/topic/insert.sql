@@ -5,4 +5,4 @@
 insert into posthaste.topic as t (name, priority, schema, declared)
 values ($1, $2, $3, $4)
 on conflict (name) do nothing
-returning t.name, t.priority, t.schema, t.declared, t.created_at
+returning t.name, t.priority, t.schema, t.declared, t.by_need, t.created_at
