@@ -51,7 +51,7 @@ pub(crate) async fn refuse_in(
     let mut rows = Vec::with_capacity(refused.len());
     for row in due {
         let Some(error) = refused.get(&row.id) else { continue };
-        let queue = queue_of(&catalog, row.priority)?;
+        let queue = queue_of(&catalog, row)?;
         tracing::warn!(
             event.id = %row.id,
             code = %error.code(),
@@ -82,10 +82,14 @@ pub(crate) async fn refuse_in(
     Box::pin(finish::finish_in(session, broker, &outcomes)).await
 }
 
-/// The queue of the event's priority, whose dead letter queue takes it.
-fn queue_of(catalog: &Catalog, rank: i16) -> Result<QueueId> {
-    let priority = Priority::from_rank(rank).unwrap_or(Priority::Low);
-    catalog.priority_queue(priority).map(|queue| queue.id)
+/// The queue whose dead letter queue takes a refused event: the first that it was meant for, or else the one of its
+/// priority.
+fn queue_of(catalog: &Catalog, row: &EventRow) -> Result<QueueId> {
+    let priority = Priority::from_rank(row.priority).unwrap_or(Priority::Low);
+    match catalog.queues_of(&row.event_type, priority).first() {
+        Some(queue) => Ok(*queue),
+        None => catalog.priority_queue(priority).map(|queue| queue.id),
+    }
 }
 
 /// What is wrong, in one text: the message, then every violation with its JSON pointer.

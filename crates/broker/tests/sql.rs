@@ -345,7 +345,7 @@ async fn a_payload_that_its_schema_refuses_is_a_dead_letter_until_it_is_redriven
     assert_eq!(letters.len(), 1);
     assert_eq!(
         (&letter["category"], &letter["code"], &letter["queue"], &letter["eventId"]),
-        (&json!("VALIDATION"), &json!("invalid-payload"), &json!("high"), &json!(bad))
+        (&json!("VALIDATION"), &json!("invalid-payload"), &json!("inbox"), &json!(bad))
     );
     let cause = letter["error"].as_str().unwrap();
     assert!(
