@@ -75,7 +75,8 @@ pub fn plan(outcome: &Outcome, order: &Order<'_>) -> Plan {
     ));
     let plan = Plan {
         version: Plan::VERSION,
-        title: format!("Mend {}", outcome.report.target.name),
+        // A run is found by it.
+        title: order.name.to_owned(),
         kind: "fix".into(),
         database: outcome.report.target.name.clone(),
         fingerprint: None,

@@ -62,6 +62,8 @@ pub struct Options {
     pub statement_timeout_ms: u32,
     /// The part of a statement's time for which the server is left alone after it.
     pub rest: f64,
+    /// Blocks of the first piece of a table; the following ones go by the time that a piece takes.
+    pub piece_blocks: u32,
 }
 
 /// How far a walk over a table has come, in blocks.
@@ -99,6 +101,7 @@ impl Default for Options {
             lock_timeout_ms: 1_000,
             statement_timeout_ms: 60_000,
             rest: 0.1,
+            piece_blocks: 4_096,
         }
     }
 }

@@ -3,5 +3,6 @@
 //! Not for: our own schema, and for carrying plans out (see `runner`).
 
 pub mod fix;
+pub mod archive;
 pub mod integrity;
 mod template;

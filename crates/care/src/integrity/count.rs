@@ -19,8 +19,7 @@ use posthaste_report::Skipped;
 use super::tables::{Table, Tables};
 use super::{Options, Progress};
 
-/// Pieces begin with so many blocks, and grow and shrink with the time that they take.
-const BLOCKS_FIRST: i64 = 4_096;
+/// Pieces do not get smaller than that.
 const BLOCKS_MIN: i64 = 64;
 const PIECE_SHORT: Duration = Duration::from_millis(300);
 const PIECE_LONG: Duration = Duration::from_millis(1_500);
@@ -110,7 +109,7 @@ impl Counter<'_> {
             true => self.visit.query_one(sql, &[&leaf.oid]).await?.try_get::<_, i64>(0)?,
             false => i64::from(leaf.size.bytes > 0),
         };
-        let mut walk = Walk { next: 0, blocks, size: BLOCKS_FIRST };
+        let mut walk = Walk { next: 0, blocks, size: i64::from(self.options.piece_blocks.max(1)) };
         while let Some(piece) = walk.piece(is_cut) {
             let started = Instant::now();
             match count(&piece.condition).await {

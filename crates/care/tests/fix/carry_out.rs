@@ -1,8 +1,9 @@
-//! A plan carried out step by step, and what a database holds as one text.
+//! A plan carried out by the runner, and what a database holds as one text.
 
 use posthaste_care::fix::{self, Order, Policies};
 use posthaste_care::integrity::{self, Options, Outcome};
-use posthaste_report::{Action, Plan};
+use posthaste_report::{Plan, RunState};
+use posthaste_runner::RunOptions;
 use posthaste_testkit::db::TestDb;
 
 pub(crate) async fn run(db: &TestDb, statements: &str) {
@@ -25,21 +26,11 @@ pub(crate) async fn plan(db: &TestDb, policies: &[&str]) -> Plan {
     Plan::from_toml(&plan.to_toml().expect("a plan as text")).expect("the plan to be read again")
 }
 
-/// Each step as the runner would: in one transaction, alone, or as a look that must answer true.
+/// By the runner, as `posthaste run` does it.
 pub(crate) async fn carry_out(db: &TestDb, plan: &Plan) {
-    for step in plan.steps() {
-        match &step.action {
-            Action::Transaction { statements } => {
-                run(db, &format!("begin; {}; commit", statements.join(";\n"))).await;
-            }
-            Action::Alone { statement, .. } => run(db, statement).await,
-            Action::Check { sql } => {
-                let is_so: bool = value(db, sql).await;
-                assert!(is_so, "{}: {sql}", step.title);
-            }
-            Action::Batches(_) | Action::Manual { .. } => panic!("{step:?}"),
-        }
-    }
+    let run = posthaste_runner::run(&db.target, plan, RunOptions::default(), |_| ()).await;
+    let run = run.unwrap_or_else(|error| panic!("{error:?}"));
+    assert_eq!(run.state, RunState::Done);
 }
 
 pub(crate) async fn value<T: for<'a> posthaste_pg::driver::FromSql<'a>>(db: &TestDb, sql: &str) -> T {

@@ -1,7 +1,7 @@
 //! A database quite unlike the shop: schemas, quotes, composite and uuid keys, partitions, and hardly a promise.
 
 use posthaste_care::integrity::Options;
-use posthaste_testkit::db::TestDb;
+use posthaste_testkit::db::{TestDb, versions};
 
 use super::score::{check, run, score};
 
@@ -19,8 +19,10 @@ async fn healthy_harbour_has_relations_and_no_faults() {
 
 #[tokio::test]
 async fn every_fault_of_the_harbour_is_found_and_nothing_else() {
-    let db = TestDb::empty().await;
-    run(&db, HEALTHY).await;
-    run(&db, FAULTS).await;
-    score(&check(&db, &Options::default()).await, &format!("{RELATIONS}{EXPECTED}"));
+    for version in versions() {
+        let db = TestDb::empty_on(&version).await;
+        run(&db, HEALTHY).await;
+        run(&db, FAULTS).await;
+        score(&check(&db, &Options::default()).await, &format!("{RELATIONS}{EXPECTED}"));
+    }
 }

@@ -1,0 +1,229 @@
+//! Old rows go to the archive with what belongs to them, proven, and nothing is lost on the way.
+
+use posthaste_base::catalog::Name;
+use posthaste_care::archive::{self, Older, Request};
+use posthaste_report::{Plan, RunState};
+use posthaste_runner::RunOptions;
+use posthaste_testkit::db::TestDb;
+
+const DEALS: &str = "
+create table customers (id int primary key);
+insert into customers select i from generate_series(1, 10) as i;
+create table deals (
+  id bigint generated always as identity primary key, customer_id int references customers (id), closed_at timestamptz,
+  \"Amount\" numeric(10, 2), twice numeric generated always as (\"Amount\" * 2) stored, note text, ratio double precision
+);
+insert into deals (customer_id, closed_at, \"Amount\", note, ratio)
+select 1 + i % 10, now() - interval '3 years' + i * interval '1 day', i, 'note ' || i, i / 3.0 from generate_series(1, 1000) as i;
+create table notes (id int primary key, deal_id bigint not null references deals (id) on delete cascade, said text);
+insert into notes select i, 1 + i % 1000, 'said ' || i from generate_series(1, 2000) as i;
+create table likes (note_id int references notes (id), who text);
+insert into likes select 1 + i % 2000, 'w' || i from generate_series(1, 3000) as i;
+analyze";
+
+async fn deals() -> TestDb {
+    let db = TestDb::empty().await;
+    run(&db, DEALS).await;
+    db
+}
+
+async fn run(db: &TestDb, statements: &str) {
+    let session = db.pool.get().await.expect("a connection");
+    session.batch_execute(statements).await.expect("the statements to run");
+}
+
+async fn value<T: for<'a> posthaste_pg::driver::FromSql<'a>>(db: &TestDb, sql: &str) -> T {
+    let session = db.pool.get().await.expect("a connection");
+    session.query_one(sql, &[]).await.unwrap_or_else(|error| panic!("{error:?}: {sql}")).get(0)
+}
+
+fn request(with_children: bool) -> Request {
+    Request {
+        name: "archive-deals".into(),
+        table: Name::new("public", "deals"),
+        older: Some(Older { column: "closed_at".into(), than: "2 years".into() }),
+        condition: Some("customer_id <> 7".into()),
+        into: "Old \"stuff\"".into(),
+        with_children,
+    }
+}
+
+async fn carry_out(db: &TestDb, plan: &Plan) {
+    let plan = Plan::from_toml(&plan.to_toml().expect("a plan as text")).expect("the plan to be read again");
+    let run = posthaste_runner::run(&db.target, &plan, RunOptions::default(), |_| ())
+        .await
+        .expect("the plan to be carried out");
+    assert_eq!(run.state, RunState::Done);
+}
+
+/// Rows of both places together, as one text.
+async fn both(db: &TestDb, table: &str, columns: &str) -> String {
+    let sql = format!(
+        "select md5(string_agg(row::text, ' ' order by row::text)) from (
+           select row({columns}) from {table} union all select row({columns}) from \"Old \"\"stuff\"\"\".{table}) as b"
+    );
+    value(db, &sql).await
+}
+
+async fn one(db: &TestDb, table: &str, columns: &str) -> String {
+    let sql = format!(
+        "select md5(string_agg(row::text, ' ' order by row::text)) from (select row({columns}) from {table}) as b"
+    );
+    value(db, &sql).await
+}
+
+const TABLES: [(&str, &str); 3] = [
+    ("deals", "id, customer_id, closed_at, \"Amount\", twice, note, ratio"),
+    ("notes", "id, deal_id, said"),
+    ("likes", "note_id, who"),
+];
+
+#[tokio::test]
+async fn a_family_goes_together_and_no_row_is_lost_or_changed() {
+    let db = deals().await;
+    let mut before = Vec::new();
+    for (table, columns) in TABLES {
+        before.push(one(&db, table, columns).await);
+    }
+    let old: i64 = value(
+        &db,
+        "select count(*) from deals where closed_at < now() - interval '2 years' and customer_id <> 7",
+    )
+    .await;
+    let plan = archive::plan(&db.target, &request(true)).await.expect("a plan");
+    carry_out(&db, &plan).await;
+    let mut after = Vec::new();
+    for (table, columns) in TABLES {
+        after.push(both(&db, table, columns).await);
+    }
+    assert_eq!(after, before);
+    let moved = archive::moved(&db.target, "archive-deals").await.expect("what was moved");
+    let rows: Vec<(&str, i64)> = moved.iter().map(|moved| (moved.table.as_str(), moved.rows)).collect();
+    assert_eq!(rows, [("public.likes", old * 3), ("public.notes", old * 2), ("public.deals", old)]);
+    assert!(moved.iter().all(|moved| moved.rows == moved.put));
+    let orphans: i64 = value(
+        &db,
+        "select count(*) from notes where not exists (select from deals where deals.id = deal_id)",
+    )
+    .await;
+    assert_eq!(orphans, 0);
+}
+
+#[tokio::test]
+async fn what_a_cascade_would_take_along_unarchived_is_refused() {
+    let db = deals().await;
+    let error = archive::plan(&db.target, &request(false)).await.expect_err("a refusal");
+    assert!(
+        error.message().contains("rows of public.notes would be deleted with them, unarchived"),
+        "{error:?}"
+    );
+    // Where nothing points to the rows, they go; a row that comes to point to one meanwhile keeps it.
+    run(&db, "delete from likes; delete from notes").await;
+    let plan = archive::plan(&db.target, &request(false)).await.expect("a plan");
+    run(&db, "insert into notes values (1, 1, 'late')").await;
+    carry_out(&db, &plan).await;
+    assert_eq!(value::<i64>(&db, "select count(*) from deals where id = 1").await, 1);
+    assert_eq!(value::<i64>(&db, "select count(*) from notes").await, 1);
+}
+
+#[tokio::test]
+async fn archive_with_another_order_of_columns_takes_each_to_its_own() {
+    let db = deals().await;
+    run(
+        &db,
+        "create schema \"Old \"\"stuff\"\"\";
+         create table \"Old \"\"stuff\"\"\".deals (
+           archived_by text, ratio double precision, note text, twice numeric, \"Amount\" numeric(10, 2), closed_at timestamptz,
+           customer_id int, id bigint)",
+    )
+    .await;
+    let plan = archive::plan(&db.target, &request(true)).await.expect("a plan");
+    carry_out(&db, &plan).await;
+    let wrong: i64 = value(
+        &db,
+        "select count(*) from \"Old \"\"stuff\"\"\".deals where archived_by is not null or note <> 'note ' || id or note is null",
+    )
+    .await;
+    assert_eq!(wrong, 0);
+}
+
+#[tokio::test]
+async fn archive_that_cannot_take_the_rows_is_said_before_anything_moves() {
+    let db = deals().await;
+    run(
+        &db,
+        "create schema \"Old \"\"stuff\"\"\";
+         create table \"Old \"\"stuff\"\"\".deals (id bigint, customer_id int, closed_at timestamptz, note varchar(3))",
+    )
+    .await;
+    let error = archive::plan(&db.target, &request(true)).await.expect_err("a refusal");
+    assert!(error.message().contains("it has no column `Amount`"), "{error:?}");
+}
+
+#[tokio::test]
+async fn run_that_was_killed_goes_on_and_moves_each_row_once() {
+    let db = deals().await;
+    let plan = archive::plan(&db.target, &request(true)).await.expect("a plan");
+    let mut before = Vec::new();
+    for (table, columns) in TABLES {
+        before.push(one(&db, table, columns).await);
+    }
+    let count = std::sync::Arc::new(std::sync::atomic::AtomicU32::new(0));
+    let mut options = RunOptions::default();
+    options.pace.rows_max = 20;
+    let seen = count.clone();
+    // The tenth point of the run that a crash could be at.
+    options.fault =
+        Some(std::sync::Arc::new(move |_| seen.fetch_add(1, std::sync::atomic::Ordering::Relaxed) == 10));
+    posthaste_runner::run(&db.target, &plan, options, |_| ()).await.expect_err("the run to be killed");
+    let runs = posthaste_runner::list(&db.target, 1).await.expect("the run");
+    let run = posthaste_runner::resume(&db.target, runs[0].id, RunOptions::default(), |_| ())
+        .await
+        .expect("to go on");
+    assert_eq!(run.state, RunState::Done);
+    let mut after = Vec::new();
+    for (table, columns) in TABLES {
+        after.push(both(&db, table, columns).await);
+    }
+    assert_eq!(after, before);
+}
+
+#[tokio::test]
+async fn what_cannot_be_moved_is_refused_with_the_reason() {
+    let db = deals().await;
+    run(&db, "create table tree (id int primary key, parent_id int references tree (id)); create table bag (a int)").await;
+    for (change, part) in [
+        (
+            Box::new(|request: &mut Request| request.table = Name::new("public", "bag"))
+                as Box<dyn Fn(&mut Request)>,
+            "no primary key",
+        ),
+        (
+            Box::new(|request: &mut Request| {
+                (request.table, request.older) = (Name::new("public", "tree"), None);
+                request.condition = Some("id > 0".into());
+            }),
+            "points to itself",
+        ),
+        (
+            Box::new(|request: &mut Request| request.table = Name::new("public", "nothing")),
+            "there is no table",
+        ),
+        (Box::new(|request: &mut Request| request.condition = Some("prize > 3".into())), "prize"),
+        (
+            Box::new(|request: &mut Request| (request.older, request.condition) = (None, None)),
+            "nothing says which rows",
+        ),
+        (
+            Box::new(|request: &mut Request| {
+                request.older = Some(Older { column: "closed_at".into(), than: "soon".into() });
+            }),
+            "interval",
+        ),
+    ] {
+        let mut wrong = request(true);
+        change(&mut wrong);
+        let error = archive::plan(&db.target, &wrong).await.expect_err(part);
+        assert!(error.message().contains(part), "{error:?}");
+    }
+}
