@@ -71,10 +71,12 @@ codes! {
     RunnerBusy, "runner-busy", 409, 4, "another runner is at work on this database", "wait for it; `posthaste runs list` shows how far it is";
     GateClosed, "gate-closed", 409, 4, "a gate of the plan is not open", "wait until it holds, say `--approve NAME` for what a person must do, or `--override GATE=reason`";
     PlanDrift, "plan-drift", 409, 4, "the database is not as it was when the plan was made", "make the plan again, and read it";
+    PlanNotProven, "plan-not-proven", 422, 4, "the plan does not do what the migration does, or cannot be taken back", "report the migration as a bug of ours; run it by hand, statement by statement, or with `--no-proof` once you have read the plan";
     MissingRight, "missing-right", 403, 4, "the role lacks a right that a step needs", "grant what the message names, or connect as the owner";
     LocksHeld, "locks-held", 503, 5, "a lock could not be had in the time allowed", "see with `posthaste runs show` who was in the way, then `posthaste runs resume`";
     StepFailed, "step-failed", 422, 5, "a step of the plan failed", "read the cause, then `posthaste runs resume` or `posthaste runs abort`";
     ProofFailed, "proof-failed", 409, 4, "a batch could not be proven right, and was rolled back", "look at the rows of that batch, then `posthaste runs resume` or `posthaste runs abort`";
+    MigrationsDisagree, "migrations-disagree", 409, 4, "the folder and the database disagree about what was applied", "see `posthaste migrate status`, and mend what it names: bring files back, or settle what failed with the tool itself";
     RunStopped, "run-stopped", 409, 5, "the run was stopped before its end", "go on with `posthaste runs resume`, or back with `posthaste runs abort`";
     Unavailable, "unavailable", 503, 5, "the service cannot do this at the moment", "try again shortly";
     Timeout, "timeout", 504, 5, "it took longer than allowed", "try again, with less at a time";

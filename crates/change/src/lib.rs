@@ -2,5 +2,10 @@
 //!
 //! Not for: our own schema, and for carrying plans out (see `runner`).
 
+pub mod checksum;
+pub mod folder;
+pub mod history;
 pub mod job;
+pub mod migrate;
+pub mod outline;
 pub mod scratch;

@@ -1,0 +1,16 @@
+-- purpose: Flyway's table, as it makes it.
+-- params: {table} the tool's table.
+-- locks: none beyond the catalog's.
+-- index: none.
+create table if not exists {table} (
+  installed_rank int not null constraint flyway_schema_history_pk primary key,
+  version varchar(50),
+  description varchar(200) not null,
+  type varchar(20) not null,
+  script varchar(1000) not null,
+  checksum integer,
+  installed_by varchar(100) not null,
+  installed_on timestamp not null default now(),
+  execution_time integer not null,
+  success boolean not null
+)

@@ -1,0 +1,52 @@
+//! sqlx: `{version}_{description}.sql`, or `.up.sql` and `.down.sql`; a transaction, unless a file opens with
+//! `-- no-transaction`.
+//!
+//! Source: `sqlx-core/src/migrate/source.rs`.
+
+use super::listing::Listing;
+use super::{Migration, Order, Problems, Source, Wrapping, numbered};
+
+pub(super) fn is_like(listing: &Listing) -> bool {
+    listing.files.iter().any(|name| name.ends_with(".sql") && numbered(name, &['_']).is_some())
+}
+
+pub(super) fn read(listing: &Listing, problems: &mut Problems) -> Vec<Migration> {
+    let mut migrations = Vec::new();
+    for file in listing.files.iter().filter(|file| file.ends_with(".sql")) {
+        let Some((version, rest)) = numbered(file, &['_']) else {
+            problems.say(file, "does not begin with a number and `_`");
+            continue;
+        };
+        let Ok(number) = version.parse::<i64>() else {
+            problems.say(file, "has a number that is too large");
+            continue;
+        };
+        if let Some(stem) = file.strip_suffix(".down.sql") {
+            if !listing.has(&format!("{stem}.up.sql")) {
+                problems.say(file, "goes back, and there is no file of that name that goes forward");
+            }
+            continue;
+        }
+        let name = rest.strip_suffix(".up.sql").or_else(|| rest.strip_suffix(".sql")).unwrap_or(rest);
+        let Some(up) = source(listing, file, problems) else { continue };
+        let down = file.replace(".up.sql", ".down.sql");
+        let has_down = down != *file && listing.has(&down);
+        let down = if has_down { source(listing, &down, problems) } else { None };
+        migrations.push(Migration {
+            version: number.to_string(),
+            name: name.replace('_', " "),
+            up,
+            down,
+            is_repeatable: false,
+            order: Order { numbers: vec![number.unsigned_abs()], ..Order::default() },
+        });
+    }
+    migrations
+}
+
+fn source(listing: &Listing, file: &str, problems: &mut Problems) -> Option<Source> {
+    let text = listing.text(file, problems)?;
+    let is_alone = text.starts_with("-- no-transaction");
+    let wrapping = if is_alone { Wrapping::OneQuery } else { Wrapping::Transaction };
+    Some(Source { file: file.to_owned(), text, first_line: 1, wrapping })
+}

@@ -1,0 +1,310 @@
+//! Makes plans of migrations: each with what its tool writes down, in the same transaction where there is one.
+//!
+//! So the tool agrees afterwards, and a kill leaves a migration applied and recorded, or neither. Not for: carrying
+//! plans out (see `runner`), and for making a migration less dangerous (see the rollout planner).
+
+use posthaste_base::quote::literal;
+use posthaste_base::{Code, Error};
+use posthaste_report::{Action, Effect, Phase, Plan, Step};
+
+use crate::checksum;
+use crate::folder::{Folder, Migration, Source, Tool};
+use crate::history::{History, State, Status};
+use crate::outline::{self, Part};
+
+#[derive(Clone, Debug, Default)]
+pub struct UpOptions {
+    /// The last version to apply; all when there is none.
+    pub to: Option<String>,
+    pub allows_out_of_order: bool,
+}
+
+/// A plan that applies what is pending; none when nothing is.
+pub fn up(
+    folder: &Folder,
+    history: &History,
+    status: &Status,
+    options: &UpOptions,
+) -> Result<Option<Plan>, Error> {
+    only_sql(folder.tool)?;
+    if let Some(error) = status.trouble(options.allows_out_of_order) {
+        return Err(error);
+    }
+    let mut wanted = Vec::new();
+    let mut is_found = options.to.is_none();
+    for (migration, entry) in folder.migrations.iter().zip(&status.migrations) {
+        if matches!(entry.state, State::Pending | State::OutOfOrder) {
+            wanted.push(migration);
+        }
+        if options.to.as_ref() == Some(&migration.version) {
+            is_found = true;
+            break;
+        }
+    }
+    if !is_found {
+        let to = options.to.as_deref().unwrap_or_default();
+        return Err(Error::new(Code::NotFound, format!("the folder has no version `{to}`")).field("--to"));
+    }
+    if wanted.is_empty() {
+        return Ok(None);
+    }
+    let mut phases = Vec::new();
+    if !history.is_there {
+        let statements = create(history);
+        let step =
+            step("state-table", &format!("make the table of {}", folder.tool), transaction(statements));
+        phases.push(phase("state table", vec![step]));
+    }
+    for migration in &wanted {
+        phases.push(forward(migration, folder.tool, history)?);
+    }
+    let count = wanted.len();
+    let title =
+        format!("apply {count} migration{} of {}", if count == 1 { "" } else { "s" }, folder.path.display());
+    Ok(Some(plan(title, phases)))
+}
+
+/// A plan that takes the last migration back; none when none is applied.
+pub fn down(folder: &Folder, history: &History, status: &Status) -> Result<Option<Plan>, Error> {
+    only_sql(folder.tool)?;
+    if let Some(error) = status.trouble(true) {
+        return Err(error);
+    }
+    let applied = folder.migrations.iter().zip(&status.migrations);
+    let last = applied.rev().find(|(m, entry)| entry.state == State::Applied && !m.is_repeatable);
+    let Some((migration, _)) = last else { return Ok(None) };
+    let Some(source) = &migration.down else {
+        let message = format!("migration {} says no way back", migration.version);
+        return Err(Error::new(Code::Conflict, message)
+            .field(migration.up.file.clone())
+            .hint("write a migration that goes on from here instead"));
+    };
+    let place = folder.migrations.iter().position(|other| other.version == migration.version);
+    let before = place.and_then(|place| place.checked_sub(1)).and_then(|place| folder.migrations.get(place));
+    let statements = forget(migration, source, before, history);
+    let phase = steps(migration, source, statements, Vec::new(), history)?;
+    let title = format!("take migration {} of {} back", migration.version, folder.path.display());
+    Ok(Some(plan(title, vec![phase])))
+}
+
+fn only_sql(tool: Tool) -> Result<(), Error> {
+    match tool {
+        Tool::Rails => {
+            Err(Error::new(Code::Conflict, "migrations of Rails are Ruby, which only Rails can run")
+                .hint("run `bin/rails db:migrate`"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn plan(title: String, phases: Vec<Phase>) -> Plan {
+    Plan {
+        version: Plan::VERSION,
+        title,
+        kind: "migrate".into(),
+        database: String::new(),
+        fingerprint: None,
+        notes: Vec::new(),
+        gates: Vec::new(),
+        phases,
+    }
+}
+
+fn phase(name: &str, steps: Vec<Step>) -> Phase {
+    Phase {
+        name: name.to_owned(),
+        about: String::new(),
+        compatible_with: String::new(),
+        gates: Vec::new(),
+        watch: Vec::new(),
+        steps,
+    }
+}
+
+fn step(id: &str, title: &str, action: Action) -> Step {
+    Step {
+        id: id.to_owned(),
+        title: title.to_owned(),
+        action,
+        done_if: None,
+        estimate: None,
+        effect: Effect::None,
+        locks: Vec::new(),
+        undo: Vec::new(),
+        needs_no_undo: false,
+    }
+}
+
+fn transaction(statements: Vec<String>) -> Action {
+    Action::Transaction { statements }
+}
+
+fn forward(migration: &Migration, tool: Tool, history: &History) -> Result<Phase, Error> {
+    let (begin, record) = record(migration, tool, history);
+    steps(migration, &migration.up, record, begin, history)
+}
+
+/// The steps of one source. What is written down is part of its last transaction; `begin` is only needed where there
+/// is more than one step, so that a failure between them is seen.
+fn steps(
+    migration: &Migration,
+    source: &Source,
+    record: Vec<String>,
+    begin: Vec<String>,
+    history: &History,
+) -> Result<Phase, Error> {
+    let parts = outline::parts(source)?;
+    let name = if migration.name.is_empty() {
+        migration.version.clone()
+    } else {
+        format!("{} {}", migration.version, migration.name)
+    };
+    let id = |place: usize| format!("{}-{place}", migration.version);
+    let mut steps: Vec<Step> = Vec::new();
+    let is_one = parts.len() == 1 && !parts[0].is_alone;
+    if !is_one && !begin.is_empty() {
+        steps.push(step(&id(0), &format!("{name}: begin"), transaction(begin)));
+    }
+    let count = parts.len();
+    for (place, part) in (1..).zip(parts) {
+        let title = if count == 1 { name.clone() } else { format!("{name}, part {place} of {count}") };
+        steps.push(step(&id(place), &title, action(part, history)));
+    }
+    match steps.last_mut().map(|step| &mut step.action) {
+        Some(Action::Transaction { statements }) => statements.extend(record),
+        _ => steps.push(step(&id(count + 1), &format!("{name}: write down"), transaction(record))),
+    }
+    Ok(phase(&name, steps))
+}
+
+fn action(part: Part, history: &History) -> Action {
+    if !part.is_alone {
+        return transaction(part.statements);
+    }
+    // An index is in the schema of its table, which is nearly always the first of the search path when none is said.
+    let index = part.index.map(|(schema, name)| {
+        let schema = schema.unwrap_or_else(|| history.current_schema.clone());
+        posthaste_base::catalog::Name { schema, name }.quoted()
+    });
+    Action::Alone { statement: part.statements.into_iter().next().unwrap_or_default(), index }
+}
+
+/// A template without its header, and with its values.
+fn filled(template: &str, history: &History, values: &[(&str, String)]) -> String {
+    let lines = template.lines().filter(|line| !line.starts_with("--"));
+    let mut text = lines.collect::<Vec<_>>().join("\n").trim().to_owned();
+    text = text.replace("{table}", &history.table.quoted());
+    // Values may hold braces: each place is filled once, from the front.
+    let mut filled = String::new();
+    let mut rest = text.as_str();
+    while let Some(at) = rest.find('{') {
+        let value = values
+            .iter()
+            .find(|(name, _)| rest[at + 1..].strip_prefix(name).is_some_and(|r| r.starts_with('}')));
+        filled.push_str(&rest[..at]);
+        match value {
+            Some((name, value)) => {
+                filled.push_str(value);
+                rest = &rest[at + name.len() + 2..];
+            }
+            None => {
+                filled.push('{');
+                rest = &rest[at + 1..];
+            }
+        }
+    }
+    filled.push_str(rest);
+    filled
+}
+
+/// Statements that make the tool's table as the tool makes it.
+fn create(history: &History) -> Vec<String> {
+    let templates: &[&str] = match history.tool {
+        Tool::Plain => &[
+            include_str!("../sql/history/plain/create_schema.sql"),
+            include_str!("../sql/history/plain/create.sql"),
+        ],
+        Tool::GolangMigrate => &[include_str!("../sql/history/golang_migrate/create.sql")],
+        Tool::Prisma => &[include_str!("../sql/history/prisma/create.sql")],
+        Tool::Flyway => &[
+            include_str!("../sql/history/flyway/create.sql"),
+            include_str!("../sql/history/flyway/create_index.sql"),
+        ],
+        Tool::Sqlx => &[include_str!("../sql/history/sqlx/create.sql")],
+        Tool::Diesel => &[include_str!("../sql/history/diesel/create.sql")],
+        Tool::Dbmate | Tool::Rails => &[include_str!("../sql/history/dbmate/create.sql")],
+        Tool::Goose => {
+            &[include_str!("../sql/history/goose/create.sql"), include_str!("../sql/history/goose/begin.sql")]
+        }
+    };
+    templates.iter().map(|template| filled(template, history, &[])).collect()
+}
+
+/// What the tool writes before a migration that is not one transaction, and what it writes after any.
+fn record(migration: &Migration, tool: Tool, history: &History) -> (Vec<String>, Vec<String>) {
+    let values = |is_dirty: bool| {
+        let version = if migration.is_repeatable { "null".to_owned() } else { literal(&migration.version) };
+        vec![
+            ("version", version),
+            ("name", literal(&migration.name)),
+            ("checksum", literal(&checksum::of(tool, migration).unwrap_or_default())),
+            ("script", literal(&migration.up.file)),
+            ("type", literal("SQL")),
+            ("dirty", is_dirty.to_string()),
+        ]
+    };
+    let of = |template: &str, is_dirty: bool| filled(template, history, &values(is_dirty));
+    match tool {
+        Tool::GolangMigrate => {
+            let clear = include_str!("../sql/history/golang_migrate/clear.sql");
+            let insert = include_str!("../sql/history/golang_migrate/record.sql");
+            let set = |is_dirty| vec![of(clear, is_dirty), of(insert, is_dirty)];
+            (set(true), set(false))
+        }
+        Tool::Plain => (Vec::new(), vec![of(include_str!("../sql/history/plain/record.sql"), false)]),
+        Tool::Prisma => (Vec::new(), vec![of(include_str!("../sql/history/prisma/record.sql"), false)]),
+        Tool::Flyway => (Vec::new(), vec![of(include_str!("../sql/history/flyway/record.sql"), false)]),
+        Tool::Sqlx => (Vec::new(), vec![of(include_str!("../sql/history/sqlx/record.sql"), false)]),
+        Tool::Diesel => (Vec::new(), vec![of(include_str!("../sql/history/diesel/record.sql"), false)]),
+        Tool::Dbmate | Tool::Rails => {
+            (Vec::new(), vec![of(include_str!("../sql/history/dbmate/record.sql"), false)])
+        }
+        Tool::Goose => (Vec::new(), vec![of(include_str!("../sql/history/goose/record.sql"), false)]),
+    }
+}
+
+/// What the tool writes once a migration is taken back.
+fn forget(
+    migration: &Migration,
+    source: &Source,
+    before: Option<&Migration>,
+    history: &History,
+) -> Vec<String> {
+    let values = |migration: &Migration| {
+        vec![
+            ("version", literal(&migration.version)),
+            ("name", literal(&migration.name)),
+            ("checksum", "null".to_owned()),
+            ("script", literal(&source.file)),
+            ("type", literal("UNDO_SQL")),
+            ("dirty", "false".to_owned()),
+        ]
+    };
+    let template = match history.tool {
+        Tool::GolangMigrate => {
+            let clear = include_str!("../sql/history/golang_migrate/clear.sql");
+            let insert = include_str!("../sql/history/golang_migrate/record.sql");
+            let mut statements = vec![filled(clear, history, &[])];
+            statements.extend(before.map(|before| filled(insert, history, &values(before))));
+            return statements;
+        }
+        Tool::Plain => include_str!("../sql/history/plain/forget.sql"),
+        Tool::Prisma => include_str!("../sql/history/prisma/forget.sql"),
+        Tool::Flyway => include_str!("../sql/history/flyway/record.sql"),
+        Tool::Sqlx => include_str!("../sql/history/sqlx/forget.sql"),
+        Tool::Diesel => include_str!("../sql/history/diesel/forget.sql"),
+        Tool::Dbmate | Tool::Rails => include_str!("../sql/history/dbmate/forget.sql"),
+        Tool::Goose => include_str!("../sql/history/goose/forget.sql"),
+    };
+    vec![filled(template, history, &values(migration))]
+}
