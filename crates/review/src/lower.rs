@@ -3,7 +3,7 @@
 //! Where the tree is weak, and what is done about it: GRANT takes privileges such as INSERT for names of roles
 //! (words are read); its PL/pgSQL parser refuses SELECT ... INTO (bodies are taken apart by `plpgsql`); COLLATE in an
 //! index swallows the expression before it; operators are nodes or tokens, depending on which; names are folded and
-//! not cut; expressions nest without a limit (`split` weighs them first). Not for: splitting a file, and errors.
+//! not cut; `repair` knows what it wrongly refuses; expressions nest without a limit (`split` weighs them first). Not for: splitting a file, and errors.
 
 mod alter;
 mod body;
@@ -14,6 +14,7 @@ mod grant;
 mod object;
 mod plpgsql;
 mod query;
+mod repair;
 mod routine;
 mod session;
 mod settings;
@@ -37,6 +38,19 @@ pub(crate) struct Misread {
 
 /// The statement in a text that holds one, and what was wrong with it.
 pub(crate) fn lower(source: &Source, text: &str) -> (Option<Statement>, Vec<Misread>) {
+    let (statement, misread) = lower_once(source, text);
+    if statement.is_none() {
+        if let Some(repaired) = repair::repaired(text, &misread) {
+            let (statement, again) = lower_once(source, &repaired);
+            if statement.is_some() {
+                return (statement, again);
+            }
+        }
+    }
+    (statement, misread)
+}
+
+fn lower_once(source: &Source, text: &str) -> (Option<Statement>, Vec<Misread>) {
     let parse = SourceFile::parse(text);
     let root = parse.syntax_node();
     let body = root.deep(K::AS_DEFINITION).map(|definition| definition.text_range());
@@ -45,7 +59,8 @@ pub(crate) fn lower(source: &Source, text: &str) -> (Option<Statement>, Vec<Misr
         message: error.message().to_owned(),
         is_in_body: body.is_some_and(|body| body.contains_range(error.range())),
     };
-    let misread: Vec<Misread> = parse.errors().into_iter().map(misread).collect();
+    let errors = parse.errors().into_iter().filter(|error| !repair::is_of_psql(error.message()));
+    let misread: Vec<Misread> = errors.map(misread).collect();
     let mut nodes = root.children().filter(|node| node.kind() != K::EMPTY_STMT);
     let node = nodes.next().filter(|_| misread.iter().all(|error| error.is_in_body));
     (node.map(|node| source.statement(&node)), misread)

@@ -2,7 +2,7 @@
 
 use super::object::{alter_kind, object_arguments};
 use super::table::{last_words, names_of};
-use super::tree::{K, Node, Source, Tree, integer_of, name_of, string_of, text_of};
+use super::tree::{K, Node, Source, Tree, integer_of, is_trivia, name_of, string_of, text_of};
 use crate::statement::{
     Action, Alter, AlterClause, ConstraintChange, Identifier, IdentityChange, MoveAll, ReplicaIdentity,
     RowSecurity, Statement, ToggleMode, TriggerChoice, ValuePlace,
@@ -425,8 +425,11 @@ fn constraint_change(node: &Node) -> ConstraintChange {
     }
 }
 
-/// The words of a clause that are its own, in upper case.
+/// The words with which a clause or a statement begins, in upper case.
 pub(super) fn first_words(node: &Node) -> String {
-    let words: Vec<String> = node.tokens().iter().map(|token| token.text().to_uppercase()).collect();
+    let tokens = node.children_with_tokens().filter(|child| !is_trivia(child.kind()));
+    let leading = tokens
+        .map_while(|child| child.into_token().filter(|token| token.text().starts_with(char::is_alphabetic)));
+    let words: Vec<String> = leading.map(|token| token.text().to_uppercase()).collect();
     if words.is_empty() { node.words().to_uppercase() } else { words.join(" ") }
 }

@@ -3,6 +3,7 @@
 //! What is not understood is `Unknown`, and not an error: a body is only checked when it runs. Not for: PL/pgSQL.
 
 use super::tree::Source;
+use crate::hint;
 use crate::lexeme::Weight;
 use crate::split::{Part, split};
 use crate::statement::{Located, Statement};
@@ -25,9 +26,15 @@ pub(super) fn parsed(source: &Source, text: &str, weight: Weight) -> Statement {
         return Statement::Unknown { reason: "it nests too deeply to be read".to_owned() };
     }
     let (statement, misread) = super::lower(source, text);
-    let reason =
-        misread.into_iter().next().map_or("it holds no statement".to_owned(), |misread| misread.message);
-    statement.unwrap_or(Statement::Unknown { reason })
+    statement.unwrap_or_else(|| {
+        let first = misread.into_iter().min_by_key(|misread| misread.start);
+        let reason = first.map_or("it holds no statement".to_owned(), |first| {
+            let mut at = first.start.min(text.len());
+            let found = hint::word_at(text, &mut at);
+            hint::message(&first.message, &found, false)
+        });
+        Statement::Unknown { reason }
+    })
 }
 
 pub(super) fn located(

@@ -4,7 +4,7 @@
 
 use std::collections::HashSet;
 
-use super::tree::{K, Node, Source, Tree, bounds, is_type, name_of, segments, string_of, text_of};
+use super::tree::{K, Node, Source, Tree, is_type, name_of, segments, string_of, text_of};
 use crate::statement::{
     ColumnUse, FunctionCall, Identifier, ObjectName, RowLock, RowLockMode, TableUse, TableWrite, TypeName,
     WriteKind,
@@ -278,11 +278,7 @@ fn cte_name(table: &Node) -> Option<String> {
 pub(super) fn operator_of(node: &Node) -> Option<String> {
     let is_operand = |kind| super::tree::is_expression(kind) || is_type(kind) || super::tree::is_query(kind);
     let mut words = Vec::new();
-    let (_, end) = bounds(node);
     for child in node.children_with_tokens() {
-        if usize::from(child.text_range().start()) >= end {
-            break;
-        }
         match child {
             squawk_syntax::SyntaxElement::Node(child) if !is_operand(child.kind()) => {
                 let text = text_of(&child);

@@ -287,22 +287,40 @@ impl Source<'_> {
         }
     }
 
-    /// Tables and schemas of a publication. `TABLE a, b` gives the second one a node of its own as well.
+    /// Tables and schemas of a publication. In `TABLES IN SCHEMA a, b` squawk takes the second one for a table, since
+    /// no word stands before it.
     pub(super) fn publication_objects(&self, node: &Node) -> (Vec<PublicationTable>, Vec<Identifier>) {
-        let table = |node: Node| PublicationTable {
-            name: self.name_in(&node, K::TABLE_NAME_REF),
+        let mut tables = Vec::new();
+        let mut schemas = Vec::new();
+        let mut is_schema = false;
+        for object in node.children() {
+            match object.kind() {
+                K::PUBLICATION_OBJECT_TABLE => {
+                    is_schema &= !object.has(K::TABLE_KW);
+                    if is_schema {
+                        schemas.push(self.identifier(&object));
+                    } else {
+                        tables.push(self.publication_table(&object));
+                    }
+                }
+                K::PUBLICATION_OBJECT_TABLES_IN_SCHEMA | K::PUBLICATION_OBJECT_CURRENT_SCHEMA => {
+                    is_schema = true;
+                    let current = Identifier::new("current_schema", self.span_of(&object));
+                    schemas.push(self.identifier_in(&object, K::SCHEMA_REF).unwrap_or(current));
+                }
+                _ => {}
+            }
+        }
+        (tables, schemas)
+    }
+
+    fn publication_table(&self, node: &Node) -> PublicationTable {
+        PublicationTable {
+            name: self.name_in(node, K::TABLE_NAME_REF),
             is_only: node.has(K::ONLY_KW),
-            columns: self.columns(&node, K::COLUMN_REF_LIST),
-            condition: self.clause(&node, K::WHERE_CONDITION_CLAUSE),
-        };
-        let schema = |node: &Node| match self.identifier_in(node, K::SCHEMA_REF) {
-            Some(schema) => schema,
-            None => Identifier::new("current_schema", self.span_of(node)),
-        };
-        let tables = node.every(K::PUBLICATION_OBJECT_TABLE).into_iter().map(table).collect();
-        let current = node.every(K::PUBLICATION_OBJECT_CURRENT_SCHEMA);
-        let schemas = node.every(K::PUBLICATION_OBJECT_TABLES_IN_SCHEMA);
-        (tables, schemas.iter().chain(&current).map(schema).collect())
+            columns: self.columns(node, K::COLUMN_REF_LIST),
+            condition: self.clause(node, K::WHERE_CONDITION_CLAUSE),
+        }
     }
 
     pub(super) fn create_subscription(&self, node: &Node) -> CreateSubscription {
@@ -352,14 +370,27 @@ impl Source<'_> {
         };
         let has_name = !matches!(kind, ObjectKind::Cast | ObjectKind::Transform | ObjectKind::UserMapping);
         let name = node.children().find(is_name).filter(|_| has_name);
+        let name = match kind {
+            ObjectKind::Operator => Some(self.operator_name(node)),
+            _ => name.map(|name| self.name(&name)),
+        };
         Statement::CreateOther(Box::new(CreateOther {
             kind,
-            name: name.map(|name| match name.kind() {
-                K::CUSTOM_OP => ObjectName { name: text_of(&name), schema: None, span: self.span_of(&name) },
-                _ => self.name(&name),
-            }),
+            name,
             or_replace: node.has(K::OR_REPLACE),
             if_not_exists: node.has(K::IF_NOT_EXISTS),
         }))
+    }
+
+    /// An operator is a run of tokens, or a node, depending on which it is.
+    fn operator_name(&self, node: &Node) -> ObjectName {
+        let text = text_of(node);
+        let head = text.split('(').next().unwrap_or_default();
+        let name = head.rsplit(char::is_whitespace).find(|word| !word.is_empty()).unwrap_or_default();
+        let (schema, name) = match name.rsplit_once('.') {
+            Some((schema, name)) => (Some(schema.to_owned()), name),
+            None => (None, name),
+        };
+        ObjectName { schema, name: name.to_owned(), span: self.span_of(node) }
     }
 }

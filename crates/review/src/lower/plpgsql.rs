@@ -204,7 +204,11 @@ impl<'a> Walker<'a> {
             "perform" => self.perform(start, end),
             "return" => self.returned(start + 1, end),
             "open" => self.opened(start, end),
-            "null" | "exit" | "continue" | "get" | "fetch" | "move" | "close" => {}
+            "exit" | "continue" => {
+                let when = self.find(start, "when");
+                self.expression(when + 1, end);
+            }
+            "null" | "get" | "fetch" | "move" | "close" => {}
             "raise" | "assert" => self.expressions(start + 1, end),
             "commit" | "rollback" => {
                 let and_chain =
@@ -370,7 +374,7 @@ impl<'a> Walker<'a> {
         self.push(statement, start, end);
     }
 
-    /// Expressions between commas: `RAISE NOTICE '...', a, f(b)`.
+    /// Expressions between commas: `RAISE NOTICE '...', a, f(b) USING errcode = c`.
     fn expressions(&mut self, start: usize, end: usize) {
         let mut from = start;
         let mut depth = 0_usize;
@@ -381,7 +385,7 @@ impl<'a> Walker<'a> {
                 ")" => depth = depth.saturating_sub(1),
                 _ => {}
             }
-            if at == end || (text == "," && depth == 0) {
+            if at == end || (depth == 0 && (text == "," || self.is(at, "using"))) {
                 self.expression(from, at);
                 from = at + 1;
             }

@@ -1,7 +1,7 @@
 //! Transactions, settings and upkeep: BEGIN, SET, VACUUM, ANALYZE, REINDEX, LOCK and so on.
 
 use super::settings::value_of;
-use super::tree::{K, Node, Source, Tree, name_of, string_of};
+use super::tree::{K, Node, Source, Token, Tree, name_of, string_of};
 use crate::statement::{
     Analyze, Call, Cluster, Explain, LockTable, QueryKind, Refresh, Reindex, ReindexKind, Reset, Set,
     SetScope, Setting, Shape, Statement, TableUse, Transaction, Truncate, Vacuum, VacuumTable,
@@ -46,7 +46,11 @@ impl Source<'_> {
     }
 
     fn setting_of(&self, node: &Node) -> (String, Vec<String>) {
-        let last = || node.last_child().map(|last| value_of(&last)).into_iter().collect::<Vec<_>>();
+        let is_default = |child: &Node| child.kind() == K::SET_SESSION_AUTH_DEFAULT;
+        let last = || {
+            let last = node.last_child().filter(|last| !is_default(last));
+            last.map(|last| value_of(&last)).into_iter().collect::<Vec<_>>()
+        };
         let inner = |kind: K| node.first(kind).map(|inner| all_values(&inner)).unwrap_or_default();
         let (name, values) = match node.kind() {
             K::SET_ROLE => ("role", last()),
@@ -111,11 +115,21 @@ impl Source<'_> {
         }
     }
 
+    /// Options of the old form, without parentheses.
+    fn option_words(&self, node: &Node, kinds: &[K]) -> Vec<Setting> {
+        let tokens = node.tokens().into_iter().filter(|token| kinds.contains(&token.kind()));
+        let setting = |token: Token| Setting {
+            name: token.text().to_lowercase(),
+            value: None,
+            span: self.span_of_token(&token),
+        };
+        tokens.map(setting).collect()
+    }
+
     pub(super) fn analyze(&self, node: &Node) -> Analyze {
-        Analyze {
-            options: self.plain_options(node, K::OPTION_ITEM_LIST, K::OPTION_ITEM),
-            tables: self.tables_and_columns(node),
-        }
+        let mut options = self.plain_options(node, K::OPTION_ITEM_LIST, K::OPTION_ITEM);
+        options.extend(self.option_words(node, &[K::VERBOSE_KW]));
+        Analyze { options, tables: self.tables_and_columns(node) }
     }
 
     fn tables_and_columns(&self, node: &Node) -> Vec<VacuumTable> {
