@@ -24,7 +24,8 @@ pub fn of_plan(catalog: &Catalog, plan: &Plan) -> String {
 pub fn changed(then: &str, now: &str) -> Vec<String> {
     let parts = |text: &str| text.split(' ').map(str::to_owned).collect::<BTreeSet<_>>();
     let (then, now) = (parts(then), parts(now));
-    let names = then.symmetric_difference(&now).filter_map(|part| part.rsplit_once('=').map(|(name, _)| name));
+    let names =
+        then.symmetric_difference(&now).filter_map(|part| part.rsplit_once('=').map(|(name, _)| name));
     names.map(str::to_owned).collect::<BTreeSet<_>>().into_iter().collect()
 }
 
@@ -64,11 +65,10 @@ fn digest(relation: &Relation) -> String {
         let (keys, include) = (&index.keys, &index.include);
         format!("index {} {keys:?} {include:?} {:?} {}", index.name.name, index.predicate, index.is_valid)
     });
-    let triggers = relation
-        .triggers
-        .iter()
-        .filter(|trigger| !trigger.is_internal)
-        .map(|trigger| format!("trigger {} {} {}", trigger.name, trigger.function.quoted(), trigger.enabled));
+    let triggers =
+        relation.triggers.iter().filter(|trigger| !trigger.is_internal).map(|trigger| {
+            format!("trigger {} {} {}", trigger.name, trigger.function.quoted(), trigger.enabled)
+        });
     let others: BTreeSet<String> = constraints.chain(indexes).chain(triggers).collect();
     for other in others {
         let _ = write!(text, "\n{other}");

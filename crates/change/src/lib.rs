@@ -3,9 +3,12 @@
 //! Not for: our own schema, and for carrying plans out (see `runner`).
 
 pub mod checksum;
+pub mod fingerprint;
 pub mod folder;
 pub mod history;
 pub mod job;
 pub mod migrate;
 pub mod outline;
+pub mod plan;
+pub mod prove;
 pub mod scratch;

@@ -65,7 +65,10 @@ impl Planned {
     /// Tries it on a throw-away server. A plan with refusals ends elsewhere by its nature, and only its undo is proven.
     pub async fn prove(&mut self, migration: &Migration, schema: &str, bin: Option<&Path>) -> Result<()> {
         let scratch = Scratch::start(bin).await?;
-        let proof = prove(&scratch, schema, &migration.script, &self.plan).await;
+        let proof = match scratch.load(schema).await {
+            Ok(schema) => prove(&scratch, &schema, &migration.script, &self.plan).await,
+            Err(error) => Err(error),
+        };
         let removed = scratch.remove().await;
         let proof = proof?;
         removed?;

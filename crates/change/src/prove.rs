@@ -8,8 +8,8 @@ use posthaste_base::{Code, Error, Result};
 use posthaste_pg::catalog::{CatalogOptions, read};
 use posthaste_pg::{Target, Visit, VisitOptions};
 use posthaste_report::{Action, BATCH, Plan, Step};
+use posthaste_review::difference::{Difference, difference};
 use posthaste_review::script::Script;
-use posthaste_review::simulate::{Difference, difference};
 
 use crate::scratch::Scratch;
 
@@ -30,9 +30,9 @@ impl Proof {
     }
 }
 
-/// Tries the migration and its plan on three copies of the schema.
-pub async fn prove(scratch: &Scratch, schema: &str, migration: &Script, plan: &Plan) -> Result<Proof> {
-    let before = catalog_of(&scratch.copy_of(schema).await?).await?;
+/// Tries the migration and its plan on copies of a database that holds the schema.
+pub async fn prove(scratch: &Scratch, schema: &Target, migration: &Script, plan: &Plan) -> Result<Proof> {
+    let before = catalog_of(schema).await?;
     let wanted = scratch.copy_of(schema).await?;
     run_migration(&wanted, migration).await?;
     let reached = scratch.copy_of(schema).await?;
@@ -54,11 +54,11 @@ pub async fn prove(scratch: &Scratch, schema: &str, migration: &Script, plan: &P
 /// Up, down, up: the end must be the same both times, and what is there in between what was there before.
 pub async fn round_trip(
     scratch: &Scratch,
-    schema: &str,
+    schema: &Target,
     up: &Script,
     down: &Script,
 ) -> Result<Vec<Difference>> {
-    let before = catalog_of(&scratch.copy_of(schema).await?).await?;
+    let before = catalog_of(schema).await?;
     let target = scratch.copy_of(schema).await?;
     run_migration(&target, up).await?;
     let first = catalog_of(&target).await?;

@@ -31,15 +31,11 @@ impl Scratch {
 
     /// A new, empty database.
     pub async fn database(&self) -> Result<Target> {
-        let name = format!("scratch_{}", self.made.fetch_add(1, Ordering::Relaxed) + 1);
-        let server = self.server.target();
-        run_script(server, &include_str!("../sql/scratch/create_database.sql").replace("{name}", &name))
-            .await?;
-        Ok(server.clone().with_database(&name))
+        self.create("template0").await
     }
 
-    /// A new database with that schema in it.
-    pub async fn copy_of(&self, schema: &str) -> Result<Target> {
+    /// A new database with that schema in it, to be copied.
+    pub async fn load(&self, schema: &str) -> Result<Target> {
         let target = self.database().await?;
         run_script(&target, schema).await.map_err(|error| {
             let message =
@@ -48,6 +44,19 @@ impl Scratch {
                 .hint("an extension that is missing on this machine is the usual cause; install it here")
         })?;
         Ok(target)
+    }
+
+    /// A new database that is like that one, to which nobody may be connected.
+    pub async fn copy_of(&self, model: &Target) -> Result<Target> {
+        self.create(model.database()).await
+    }
+
+    async fn create(&self, model: &str) -> Result<Target> {
+        let name = format!("scratch_{}", self.made.fetch_add(1, Ordering::Relaxed) + 1);
+        let statement = include_str!("../sql/scratch/create_database.sql");
+        let statement = statement.replace("{name}", &name).replace("{model}", model);
+        run_script(self.server.target(), &statement).await?;
+        Ok(self.server.target().clone().with_database(&name))
     }
 
     /// Stops the server and deletes its folder.

@@ -2,11 +2,14 @@
 //!
 //! Not for: connections, and for running anything.
 
+pub mod difference;
 mod encoding;
 mod hint;
 mod lexeme;
 mod lower;
+pub mod model;
 mod parse;
+pub mod rollout;
 pub mod script;
 mod split;
 pub mod statement;

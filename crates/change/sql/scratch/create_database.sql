@@ -1,5 +1,5 @@
--- purpose: make an empty database on a throw-away server
--- params: {name} is the database's name, made by us
+-- purpose: make a database on a throw-away server, as a copy of another
+-- params: {name} and {model} are names of databases, made by us
 -- locks: none that anybody waits for
 -- index: none; it works on the cluster's catalog
-create database {name} template template0
+create database {name} template {model}

@@ -20,7 +20,7 @@ async fn a_schema_is_copied_whole_and_without_rows() {
     let schema = schema_of(&db.target, None).await.expect("pg_dump is here");
 
     let scratch = Scratch::start(None).await.expect("a throw-away server");
-    let copy = scratch.copy_of(&schema).await.expect("the schema is whole");
+    let copy = scratch.load(&schema).await.expect("the schema is whole");
     let pool = Pool::connect(copy.clone(), 1).await.expect("it is there");
     let rows: i64 = {
         let connection = pool.get().await.expect("a connection");

@@ -1,12 +1,13 @@
 //! Constraints over rows that are there: declared for new rows first, checked for the old ones while all goes on.
 
-use posthaste_base::catalog::{ConstraintKind, Name, Relation, RelationKind};
-use posthaste_base::quote::{identifier, identifiers};
+use posthaste_base::catalog::{Constraint, ConstraintKind, Index, Name, Relation, RelationKind};
+use posthaste_base::quote::{identifier, identifiers, literal};
+use posthaste_report::Action;
 
 use super::draft::{Draft, Stage, Undo};
 use super::index;
 use super::template::template;
-use super::world::{World, default_name};
+use super::world::{World, default_name, index_definition};
 use super::{Clause, NoRoute};
 use crate::statement::{ConstraintTiming, Identifier, TableConstraint, TableConstraintKind as Kind};
 
@@ -116,6 +117,58 @@ pub(super) fn validate(draft: &mut Draft, table: &Name, constraint: &str) {
     );
 }
 
+/// A foreign key or a check for new rows, and then for those that are there.
+pub(super) fn declare_and_validate(draft: &mut Draft, table: &Relation, name: &str, definition: &str) {
+    let quoted = table.name.quoted();
+    draft.transaction(
+        Stage::Validate,
+        format!("declare {name} on {}, for new rows", table.name.name),
+        vec![declare_again(&quoted, name, definition)],
+        Undo::By(vec![drop_constraint(&quoted, name)]),
+    );
+    validate(draft, &table.name, name);
+}
+
+/// An index like that one of another table, with the constraint that it serves, if it serves one.
+pub(super) fn index_like(draft: &mut Draft, table: &Relation, wanted: &Index) {
+    let columns: Vec<&str> = wanted.keys.iter().map(|key| key.column.as_deref().unwrap_or("expr")).collect();
+    let is_constraint = wanted.constraint.is_some();
+    let name = match (wanted.is_primary, is_constraint) {
+        (true, _) => default_name(&table.name.name, "", "pkey"),
+        (false, true) => default_name(&table.name.name, &columns.join("_"), "key"),
+        (false, false) => default_name(&table.name.name, &columns.join("_"), "idx"),
+    };
+    if wanted.is_primary {
+        columns.iter().for_each(|column| not_null(draft, table, column));
+    }
+    let unique = if wanted.is_unique { "unique " } else { "" };
+    let index = Name::new(&table.name.schema, &name);
+    index::build(draft, Stage::Validate, unique, &index, &table.name, &index_definition(wanted));
+    if is_constraint {
+        let kind = if wanted.is_primary { "primary key" } else { "unique" };
+        let deferrable = if wanted.is_immediate { "" } else { " deferrable" };
+        take_over(draft, table, &name, kind, deferrable);
+    }
+}
+
+/// A constraint takes over the index of its name.
+fn take_over(draft: &mut Draft, table: &Relation, constraint: &str, kind: &str, deferrable: &str) {
+    let quoted = table.name.quoted();
+    let statement = template!("add_constraint_using_index").with(&[
+        ("table", &quoted),
+        ("constraint", &identifier(constraint)),
+        ("kind", kind),
+        ("index", &identifier(constraint)),
+        ("deferrable", deferrable),
+    ]);
+    draft.transaction(
+        Stage::Switch,
+        format!("let {constraint} take over its index"),
+        vec![statement],
+        Undo::By(vec![drop_constraint(&quoted, constraint)]),
+    );
+}
+
 /// The old constraint goes and the new one takes its name, in one transaction.
 fn put_in_place(draft: &mut Draft, table: &Relation, wanted: &str, name: &str) {
     let quoted = table.name.quoted();
@@ -127,6 +180,9 @@ fn put_in_place(draft: &mut Draft, table: &Relation, wanted: &str, name: &str) {
         ])
     };
     let old = table.constraints.iter().find(|known| known.name == wanted);
+    if let Some(old) = old {
+        keep_validity(draft, Stage::Switch, table, name, old);
+    }
     let undo = old.map(|old| vec![rename(wanted, name), declare_again(&quoted, &old.name, &old.definition)]);
     draft.transaction(
         Stage::Switch,
@@ -136,10 +192,30 @@ fn put_in_place(draft: &mut Draft, table: &Relation, wanted: &str, name: &str) {
     );
 }
 
+/// Going back, `old` is declared again NOT VALID; the undo of this step, which runs after, checks the rows against it
+/// in a transaction of its own, so that nobody waits meanwhile.
+fn keep_validity(draft: &mut Draft, stage: Stage, table: &Relation, standing: &str, old: &Constraint) {
+    if !old.is_validated || !can_wait(&old.definition) {
+        return;
+    }
+    let quoted = table.name.quoted();
+    let sql =
+        template!("is_validated").with(&[("table", &literal(&quoted)), ("constraint", &literal(standing))]);
+    let undo =
+        template!("validate_constraint").with(&[("table", &quoted), ("constraint", &identifier(&old.name))]);
+    let title = format!("{standing} holds for every row of {}", table.name.name);
+    draft.add(stage, title, Action::Check { sql }, Undo::By(vec![undo]));
+}
+
+/// Whether a constraint can be declared without a look at the rows.
+fn can_wait(definition: &str) -> bool {
+    ["CHECK", "FOREIGN KEY"].iter().any(|word| definition.starts_with(word))
+}
+
 /// A constraint as it was; not checked again over all rows, which were under it until a moment ago.
 fn declare_again(table: &str, name: &str, definition: &str) -> String {
-    let can_wait = ["CHECK", "FOREIGN KEY"].iter().any(|word| definition.starts_with(word));
-    let not_valid = if can_wait && !definition.ends_with("NOT VALID") { " not valid" } else { "" };
+    let not_valid =
+        if can_wait(definition) && !definition.ends_with("NOT VALID") { " not valid" } else { "" };
     let action = template!("add_constraint_action").with(&[
         ("constraint", &identifier(name)),
         ("body", definition),
@@ -193,20 +269,7 @@ fn over_index(
         (true, false) => " deferrable",
         _ => "",
     };
-    let quoted = table.name.quoted();
-    let statement = template!("add_constraint_using_index").with(&[
-        ("table", &quoted),
-        ("constraint", &identifier(&constraint)),
-        ("kind", kind),
-        ("index", &identifier(&constraint)),
-        ("deferrable", deferrable),
-    ]);
-    draft.transaction(
-        Stage::Switch,
-        format!("let {constraint} take over its index"),
-        vec![statement],
-        Undo::By(vec![drop_constraint(&quoted, &constraint)]),
-    );
+    take_over(draft, table, &constraint, kind, deferrable);
     Ok(())
 }
 
@@ -277,6 +340,9 @@ pub(super) fn drop(
         return;
     }
     let quoted = table.name.quoted();
+    if let Some(known) = known {
+        keep_validity(draft, Stage::Contract, table, &known.name, known);
+    }
     let undo = known.map(|known| vec![declare_again(&quoted, &known.name, &known.definition)]);
     draft.transaction(
         Stage::Contract,

@@ -33,7 +33,7 @@ pub(super) fn create(
     let unique = if create.is_unique { "unique " } else { "" };
     let definition = after_table(world, located, create);
     if relation.kind == RelationKind::PartitionedTable && !create.is_only {
-        return on_partitions(draft, world, relation, &index, create, definition);
+        return on_partitions(draft, world, relation, [&index, &index], create, definition);
     }
     build(draft, Stage::Validate, unique, &index, &table, definition);
     Ok(())
@@ -64,12 +64,12 @@ pub(super) fn build(
 }
 
 /// The parent's index is declared first and has nothing in it; each partition's is built concurrently and attached,
-/// and the last one makes the parent's valid.
+/// and the last one makes the parent's valid. `top` is the index of the topmost table: with it, all go.
 fn on_partitions(
     draft: &mut Draft,
     world: &World<'_>,
     relation: &Relation,
-    index: &Name,
+    [top, index]: [&Name; 2],
     create: &CreateIndex,
     definition: &str,
 ) -> Result<(), NoRoute> {
@@ -80,19 +80,19 @@ fn on_partitions(
         ("table", &relation.name.quoted()),
         ("definition", definition),
     ]);
-    // A partitioned index cannot be dropped concurrently; with it go the partitions' own.
-    let undo = template!("drop_partitioned_index").with(&[("index", &index.quoted())]);
+    // A partitioned index cannot be dropped concurrently; with it go those that are attached, and no other way.
+    let undo = || Undo::By(vec![template!("drop_partitioned_index").with(&[("index", &top.quoted())])]);
     draft.transaction(
         Stage::Validate,
         format!("declare index {} on the partitioned table {}", index.name, relation.name.name),
         vec![on_parent],
-        Undo::By(vec![undo]),
+        undo(),
     );
     for child in world.catalog.children(&relation.name) {
         let name = world.free_name(&default_name(&child.name.name, &key_names(create), "idx"));
         let part = Name::new(&child.name.schema, name);
         if child.kind == RelationKind::PartitionedTable {
-            on_partitions(draft, world, child, &part, create, definition)?;
+            on_partitions(draft, world, child, [top, &part], create, definition)?;
         } else if child.kind == RelationKind::ForeignTable {
             return Err(NoRoute::new(
                 format!("the partition {} is a foreign table, which has no indexes", child.name.name),
@@ -106,7 +106,7 @@ fn on_partitions(
             Stage::Validate,
             format!("attach index {} to {}", part.name, index.name),
             vec![attach],
-            Undo::WithAnother,
+            undo(),
         );
     }
     Ok(())

@@ -1,16 +1,14 @@
 //! What each step locks, reads and writes: the lock model's answers, written into the plan.
 //!
-//! Each step is looked at as it will be when those before it are done.
+//! A table that the plan itself makes is not in the catalog, and nobody waits for it.
 
 use std::collections::BTreeMap;
 
 use posthaste_base::catalog::{Catalog, Relation};
 use posthaste_report::{Action, BATCH, Effect, Estimate, Lock, LockMode, Locked, Plan, Step};
 
-use crate::config::Thresholds;
 use crate::model::{self, Effects, Work, WorkKind};
-use crate::severity;
-use crate::{parse, simulate};
+use crate::parse;
 
 /// Whether it reads or writes something whole under a lock that stops writers.
 pub(super) fn disturbs(effects: &Effects) -> bool {
@@ -34,13 +32,12 @@ fn size(catalog: &Catalog, work: &Work) -> Option<u64> {
 }
 
 pub(super) fn measure(plan: &mut Plan, catalog: &Catalog, version: u32) {
-    let mut catalog = catalog.clone();
     for step in plan.phases.iter_mut().flat_map(|phase| &mut phase.steps) {
-        measure_step(step, &mut catalog, version);
+        measure_step(step, catalog, version);
     }
 }
 
-fn measure_step(step: &mut Step, catalog: &mut Catalog, version: u32) {
+fn measure_step(step: &mut Step, catalog: &Catalog, version: u32) {
     let statements: Vec<String> = match &step.action {
         Action::Transaction { statements } => statements.clone(),
         Action::Alone { statement, .. } => vec![statement.clone()],
@@ -59,8 +56,6 @@ fn measure_step(step: &mut Step, catalog: &mut Catalog, version: u32) {
             }
             step.effect = step.effect.max(effects.effect());
             total = total.zip(bytes(&effects, catalog)).map(|(sum, more)| sum + more);
-            // What the simulation does not know changes nothing that later steps are asked about.
-            let _ = simulate::apply(catalog, &located.statement);
         }
     }
     step.locks = locks.into_iter().map(|((schema, on), mode)| Lock { schema, on, mode }).collect();
@@ -76,10 +71,11 @@ fn estimate(step: &Step, bytes: Option<u64>, catalog: &Catalog) -> Option<Estima
         return None;
     }
     let bytes = bytes?;
-    let work = match step.effect {
-        Effect::Rewrite => severity::Work::Rewrite,
-        _ => severity::Work::Scan,
+    // A rate that nobody measured would be a guess.
+    let rate = match step.effect {
+        Effect::Rewrite => catalog.server.rewrite_bytes_per_s,
+        _ => catalog.server.scan_bytes_per_s,
     };
-    let (seconds, _) = severity::seconds(bytes, work, Some(&catalog.server), &Thresholds::default());
-    Some(Estimate { bytes: Some(bytes), rows: None, seconds: Some((seconds * 10.0).round() / 10.0) })
+    let seconds = rate.filter(|rate| *rate > 0).map(|rate| bytes.div_ceil(rate) as f64);
+    Some(Estimate { bytes: Some(bytes), rows: None, seconds })
 }

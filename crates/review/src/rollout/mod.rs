@@ -307,10 +307,6 @@ fn take_route(draft: &mut Draft, world: &World<'_>, clause: &Clause<'_>) -> Resu
             constraint::validate(draft, &table.name, &constraint.name);
         }
         (Action::SetNotNull { column }, Some(table)) => constraint::not_null(draft, table, &column.name),
-        (Action::SetDefault { column, .. } | Action::DropDefault { column }, Some(table)) => {
-            let undo = column::undo_default(table, column);
-            draft.transaction(Stage::Expand, clause.title(), vec![clause.statement()], undo);
-        }
         (Action::SetType { column, type_name, collation, using }, Some(table)) => {
             if !disturbs(world, clause) {
                 return Ok(false);

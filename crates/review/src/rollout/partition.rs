@@ -1,6 +1,6 @@
 //! Partitions: attached over checks that prove their bounds, so that nothing is scanned under a strong lock.
 
-use posthaste_base::catalog::Relation;
+use posthaste_base::catalog::{ConstraintKind, Index, Relation};
 use posthaste_base::quote::identifier;
 
 use super::draft::{Draft, Stage, Undo};
@@ -30,13 +30,16 @@ pub(super) fn attach(
         draft.transaction(Stage::Expand, clause.title(), vec![clause.statement()], Undo::Impossible);
         return Ok(());
     };
-    let check = prove(draft, table, "partition", &proof.all);
+    let (check, declare) = prove(draft, table, "partition", &proof.all);
     let mut drops = vec![constraint::drop_constraint(&table.name.quoted(), &check)];
+    let mut declares = vec![declare];
     if let Some(default) = default.filter(|default| default.size.rows != Some(0)) {
         // The default partition must be known to hold none of the rows that now belong elsewhere.
-        let name = prove(draft, default, "not_in_new", &proof.none);
+        let (name, declare) = prove(draft, default, "not_in_new", &proof.none);
+        declares.push(declare);
         drops.push(constraint::drop_constraint(&default.name.quoted(), &name));
     }
+    complete(draft, parent, table);
     let undo = template!("detach_at_once")
         .with(&[("table", &parent.name.quoted()), ("partition", &table.name.quoted())]);
     draft.transaction(
@@ -49,12 +52,35 @@ pub(super) fn attach(
         Stage::Contract,
         format!("take the checks away that proved the bounds of {}", table.name.name),
         drops,
-        Undo::WithAnother,
+        Undo::By(declares),
     );
     Ok(())
 }
 
-fn prove(draft: &mut Draft, table: &Relation, end: &str, condition: &str) -> String {
+/// What ATTACH would build or check under its locks, because the parent has it and the partition has not.
+fn complete(draft: &mut Draft, parent: &Relation, table: &Relation) {
+    for wanted in &parent.indexes {
+        let is_like = |index: &&Index| {
+            index.is_valid
+                && index.keys == wanted.keys
+                && index.is_unique == wanted.is_unique
+                && index.include == wanted.include
+                && index.predicate == wanted.predicate
+                && index.is_primary == wanted.is_primary
+        };
+        if table.indexes.iter().find(is_like).is_none() {
+            constraint::index_like(draft, table, wanted);
+        }
+    }
+    for wanted in parent.constraints.iter().filter(|wanted| wanted.kind == ConstraintKind::ForeignKey) {
+        if !table.constraints.iter().any(|known| known.definition == wanted.definition) {
+            constraint::declare_and_validate(draft, table, &wanted.name, &wanted.definition);
+        }
+    }
+}
+
+/// The check's name, and the statement that declares it.
+fn prove(draft: &mut Draft, table: &Relation, end: &str, condition: &str) -> (String, String) {
     let quoted = table.name.quoted();
     let name = default_name(&table.name.name, "", end);
     let add = template!("add_check").with(&[
@@ -65,11 +91,11 @@ fn prove(draft: &mut Draft, table: &Relation, end: &str, condition: &str) -> Str
     draft.transaction(
         Stage::Validate,
         format!("declare {name} on {}, for new rows", table.name.name),
-        vec![add],
+        vec![add.clone()],
         Undo::By(vec![constraint::drop_constraint(&quoted, &name)]),
     );
     constraint::validate(draft, &table.name, &name);
-    name
+    (name, add)
 }
 
 /// What PostgreSQL wants to see proven.

@@ -1,0 +1,143 @@
+//! Plans end where their migrations end, and their undo leads back: on scratch copies of a schema, form by form.
+
+use posthaste_change::plan::{Migration, Planned, plan};
+use posthaste_change::scratch::{run_script, schema_of};
+use posthaste_pg::catalog::{CatalogOptions, read};
+use posthaste_pg::{Visit, VisitOptions};
+use posthaste_testkit::db::TestDb;
+
+/// Tables with rows, so that what is done to them is somebody's outage.
+const SHOP: &str = r#"
+    create table customer (id bigint primary key, email text not null, name text, note varchar(40), constraint customer_email_set check (email <> ''));
+    create index customer_name_idx on customer (name);
+    create table "Order" (
+        id uuid primary key default gen_random_uuid(),
+        customer_id bigint,
+        price integer not null default 0 check (price >= 0),
+        status text,
+        ordered_at timestamptz not null default now()
+    );
+    create index order_price_idx on "Order" (price desc, status);
+    create table event (id bigint, at timestamptz not null, primary key (id, at)) partition by range (at);
+    create table event_2024 partition of event for values from ('2024-01-01 00:00Z') to ('2025-01-01 00:00Z');
+    create table event_default partition of event default;
+    create table event_2025 (id bigint not null, at timestamptz not null);
+    create view expensive as select id from "Order" where status = 'expensive';
+    alter table "Order" add constraint order_customer foreign key (customer_id) references customer (id);
+    insert into customer select i, 'c' || i || '@example.com', 'name ' || i from generate_series(1, 100) as i;
+    insert into "Order" (customer_id, price, status) select i, i, 'new' from generate_series(1, 100) as i;
+    insert into event select i, '2024-06-01' from generate_series(1, 100) as i;
+    insert into event values (1, '2030-01-01');
+    insert into event_2025 select i, '2025-06-01' from generate_series(1, 100) as i;
+    analyze;
+"#;
+
+async fn planned(db: &TestDb, sql: &str) -> (Migration, Planned) {
+    let visit = Visit::connect(&db.target, VisitOptions::named("test")).await.expect("a visit");
+    let catalog = read(&visit, &CatalogOptions::default()).await.expect("the catalog");
+    let migration = Migration::parse("migration.sql", sql.as_bytes()).expect("valid SQL");
+    let planned = plan(&migration, &catalog, "migration", 15);
+    (migration, planned)
+}
+
+/// Each migration alone: its plan is proven, and holds these steps in this order, as phases and first words.
+async fn check(cases: &[(&str, &[&str])]) {
+    let db = TestDb::empty().await;
+    run_script(&db.target, SHOP).await.expect("the shop");
+    let schema = schema_of(&db.target, None).await.expect("pg_dump");
+    let scratch = posthaste_change::scratch::Scratch::start(None).await.expect("a scratch server");
+    let schema = scratch.load(&schema).await.expect("the schema");
+    let mut wrong = Vec::new();
+    for (sql, expected) in cases {
+        let (migration, planned) = planned(&db, sql).await;
+        let steps: Vec<&str> = planned.plan.steps().map(|step| step.id.as_str()).collect();
+        let phases: Vec<String> =
+            steps.iter().map(|id| id.split('-').next().unwrap_or_default().to_owned()).collect();
+        if !planned.refusals.is_empty() || phases != *expected {
+            wrong.push(format!("{sql}\n  {steps:?} {:?}", planned.refusals));
+            continue;
+        }
+        let proof = posthaste_change::prove::prove(&scratch, &schema, &migration.script, &planned.plan).await;
+        match proof {
+            Err(error) => wrong.push(format!("{sql}\n  {} {:?}", error.message(), error.cause())),
+            Ok(proof) if !proof.holds() => {
+                wrong.push(format!("{sql}\n  {:#?}\n  {:#?}", proof.end, proof.undo))
+            }
+            Ok(_) => {}
+        }
+    }
+    scratch.remove().await.expect("it stops");
+    assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), cases.len(), wrong.join("\n"));
+}
+
+#[tokio::test]
+async fn what_is_dangerous_goes_its_own_way_and_ends_the_same() {
+    check(&[
+        ("create index on customer (email)", &["validate"]),
+        ("create unique index customer_email on customer (lower(email)) where email <> ''", &["validate"]),
+        (r#"create index on event (at)"#, &["validate"; 5]),
+        ("drop index customer_name_idx", &["contract"]),
+        ("alter table customer add constraint named check (name <> '')", &["validate", "validate"]),
+        ("alter table customer add check (name <> '')", &["validate", "validate"]),
+        (
+            r#"alter table "Order" add foreign key (customer_id) references customer (id) on delete cascade"#,
+            &["validate", "validate"],
+        ),
+        ("alter table customer add unique (email)", &["validate", "switch"]),
+        (
+            "alter table event_2025 add primary key (id, at) deferrable initially deferred",
+            &["validate", "switch"],
+        ),
+        ("alter table customer alter name set not null", &["validate", "validate", "switch"]),
+        (
+            r#"alter table "Order" drop constraint order_customer;
+               alter table "Order" add constraint order_customer foreign key (customer_id)
+               references customer (id) on delete set null"#,
+            &["validate", "validate", "switch", "switch"],
+        ),
+        ("alter table customer drop constraint customer_email_set", &["contract", "contract"]),
+        (
+            "alter table customer add column token uuid default gen_random_uuid() not null",
+            &["expand", "expand", "backfill", "validate", "validate", "switch"],
+        ),
+        (
+            "alter table customer add column age int check (age > 0) unique",
+            &["expand", "validate", "validate", "validate", "switch"],
+        ),
+        (
+            r#"alter table "Order" alter price type numeric(12, 2) using price / 100.0"#,
+            &[
+                "expand", "backfill", "validate", "validate", "validate", "validate", "validate", "switch", "contract",
+                "contract",
+            ],
+        ),
+        (
+            "alter table customer alter note type integer using note::integer",
+            &["expand", "backfill", "switch", "contract", "contract"],
+        ),
+        ("alter table customer rename to client", &["switch", "contract", "contract"]),
+        ("alter table customer drop column note", &["contract", "contract"]),
+        (
+            "alter table event attach partition event_2025 for values from ('2025-01-01 00:00Z') to ('2026-01-01 00:00Z')",
+            &["validate", "validate", "validate", "validate", "validate", "switch", "switch", "contract"],
+        ),
+        ("alter table event detach partition event_2024", &["contract"]),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_harmless_stays_as_it_was_written() {
+    check(&[
+        (
+            "alter table customer add column a int, add column b text default 'x' not null, alter name set default ''",
+            &["expand"],
+        ),
+        ("create table fresh (id int primary key, customer_id bigint references customer (id))", &["expand"]),
+        ("create table fresh (id int); create index on fresh (id); alter table fresh add check (id > 0)", &["expand"; 3]),
+        ("alter table customer alter note type varchar(80)", &["expand"]),
+        ("create type mood as enum ('good'); comment on table customer is 'buys'", &["expand"; 2]),
+        ("update customer set name = 'x' where id = 1; delete from customer where id = 100", &["backfill"; 2]),
+    ])
+    .await;
+}
