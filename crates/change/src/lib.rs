@@ -2,6 +2,7 @@
 //!
 //! Not for: our own schema, and for carrying plans out (see `runner`).
 
+pub mod carry;
 pub mod checksum;
 pub mod fingerprint;
 pub mod folder;

@@ -12,6 +12,9 @@ use crate::folder::{Folder, Migration, Source, Tool};
 use crate::history::{History, State, Status};
 use crate::outline::{self, Part};
 
+/// Of plans of migrations.
+pub(crate) const KIND: &str = "migrate";
+
 #[derive(Clone, Debug, Default)]
 pub struct UpOptions {
     /// The last version to apply; all when there is none.
@@ -101,7 +104,7 @@ fn plan(title: String, phases: Vec<Phase>) -> Plan {
     Plan {
         version: Plan::VERSION,
         title,
-        kind: "migrate".into(),
+        kind: KIND.into(),
         database: String::new(),
         fingerprint: None,
         notes: Vec::new(),

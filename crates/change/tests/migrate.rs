@@ -2,14 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use posthaste_base::{Code, Error};
+use posthaste_change::carry::carry_out;
 use posthaste_change::folder::{self, Folder, Tool};
 use posthaste_change::history::{self, State, Status};
 use posthaste_change::migrate::{self, UpOptions};
 use posthaste_pg::{Connection, Visit, VisitOptions};
-use posthaste_runner::RunOptions;
+use posthaste_runner::{Fault, RunOptions};
 use posthaste_testkit::db::TestDb;
 
 struct Site {
@@ -73,7 +75,7 @@ impl Site {
         let (folder, history) = (self.folder(), self.history().await);
         let status = history::compare(&folder, &history);
         let Some(plan) = migrate::up(&folder, &history, &status, options)? else { return Ok(false) };
-        posthaste_runner::run(&self.test.target, &plan, RunOptions::default(), |_| {}).await?;
+        carry_out(&self.test.target, &plan, RunOptions::default(), |_| {}).await?;
         Ok(true)
     }
 
@@ -81,7 +83,7 @@ impl Site {
         let (folder, history) = (self.folder(), self.history().await);
         let status = history::compare(&folder, &history);
         let Some(plan) = migrate::down(&folder, &history, &status)? else { return Ok(false) };
-        posthaste_runner::run(&self.test.target, &plan, RunOptions::default(), |_| {}).await?;
+        carry_out(&self.test.target, &plan, RunOptions::default(), |_| {}).await?;
         Ok(true)
     }
 }
@@ -382,13 +384,58 @@ async fn the_table_of_another_tool_is_not_taken_for_ones_own() {
 }
 
 #[tokio::test]
-async fn a_statement_that_fails_leaves_its_migration_pending() {
+async fn a_statement_that_fails_leaves_its_migration_pending_until_it_is_corrected() {
     let broken = "create table b ();\nselect 1 / 0;\n";
     let site = Site::with(Tool::Sqlx, &[("1_a.sql", TABLE), ("2_b.sql", broken)]).await;
     let error = site.up(&UpOptions::default()).await.expect_err("it divides by zero");
     assert_eq!(error.code(), Code::StepFailed, "{error}");
+    assert!(error.next_step().contains("run it again"), "{error:?}");
     assert_eq!(site.states().await, ["1 applied", "2 pending"]);
     assert_eq!(site.rows("select to_regclass('b') as b").await, [r#"{"b":null}"#]);
+    site.write("2_b.sql", "create table b ();");
+    assert!(site.up(&UpOptions::default()).await.unwrap_or_else(|error| panic!("{error}")));
+    assert_eq!(site.states().await, ["1 applied", "2 applied"]);
+}
+
+/// Killed at several points of a run: what is begun anew ends with everything applied, and once.
+#[tokio::test]
+async fn a_kill_between_migrations_is_gone_on_from() {
+    // The first transaction makes the tool's table.
+    for (point, count) in [
+        ("transaction-before-commit", 2),
+        ("transaction-committed", 2),
+        ("transaction-committed", 3),
+        ("step-done", 2),
+    ] {
+        let files = [("1_a.sql", TABLE), ("2_b.sql", "insert into t values (2);")];
+        let site = Site::with(Tool::Sqlx, &files).await;
+        let (folder, history) = (site.folder(), site.history().await);
+        let status = history::compare(&folder, &history);
+        let plan = migrate::up(&folder, &history, &status, &UpOptions::default()).expect("a plan");
+        let seen = AtomicU32::new(0);
+        let fault: Fault =
+            Arc::new(move |at: &str| at == point && seen.fetch_add(1, Ordering::Relaxed) + 1 == count);
+        let killed = RunOptions { fault: Some(fault), ..RunOptions::default() };
+        let died = posthaste_runner::run(&site.test.target, &plan.expect("work"), killed, |_| {}).await;
+        died.expect_err("it is killed");
+        site.up(&UpOptions::default()).await.unwrap_or_else(|error| panic!("{point} {count}: {error}"));
+        assert_eq!(site.states().await, ["1 applied", "2 applied"], "{point} {count}");
+        let sums = site.rows("select sum(a), count(*) from t").await;
+        assert_eq!(sums, [r#"{"sum":3,"count":2}"#], "{point} {count}");
+    }
+}
+
+#[tokio::test]
+async fn a_run_that_ended_within_a_migration_is_for_a_person() {
+    let files = [
+        ("1_a.sql", TABLE),
+        ("2_b.sql", "-- no-transaction\nbegin; insert into t values (2); commit; select 1 / 0;"),
+    ];
+    let site = Site::with(Tool::Sqlx, &files).await;
+    site.up(&UpOptions::default()).await.expect_err("it divides by zero");
+    let error = site.up(&UpOptions::default()).await.expect_err("a half of it is there");
+    assert!(error.next_step().contains("posthaste runs resume"), "{error:?}");
+    assert_eq!(site.states().await, ["1 applied", "2 pending"]);
 }
 
 #[tokio::test]
