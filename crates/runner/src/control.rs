@@ -5,7 +5,7 @@
 
 use posthaste_base::{Code, Error, Result};
 use posthaste_pg::{Target, Visit, VisitOptions};
-use posthaste_report::{Run, RunState};
+use posthaste_report::{Plan, Run, RunState};
 
 use crate::halt::Halt;
 use crate::{journal, sql, work};
@@ -48,6 +48,18 @@ pub async fn list(target: &Target, limit: usize) -> Result<Vec<Run>> {
 pub async fn show(target: &Target, id: i64) -> Result<Run> {
     let visit = connect(target).await?;
     read(&visit, id).await
+}
+
+/// The newest run of this very plan that is not over: to go on with, where a process is started again.
+pub async fn find(target: &Target, plan: &Plan) -> Result<Option<Run>> {
+    let visit = connect(target).await?;
+    if !journal::exists(&visit).await? {
+        return Ok(None);
+    }
+    match visit.query_opt(sql::journal::FIND, &[&plan.to_toml()?]).await? {
+        Some(row) => Ok(Some(read(&visit, row.try_get(0).map_err(posthaste_pg::Error::from)?).await?)),
+        None => Ok(None),
+    }
 }
 
 /// Wishes something of a run. Its runner hears it between two batches, or ends a statement that takes long.

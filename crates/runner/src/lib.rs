@@ -36,7 +36,7 @@ mod walk;
 mod watch;
 mod work;
 
-pub use control::{Wish, control, list, show};
+pub use control::{Wish, control, find, list, show};
 pub use event::{Event, Progress};
 pub use options::{Fault, LockBudget, PaceLimits, RunOptions, ThrottleLimits};
 

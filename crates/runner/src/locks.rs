@@ -63,6 +63,11 @@ impl Tries {
         (pause < left).then_some(pause)
     }
 
+    /// Whether there is time for one more try after this one.
+    pub(crate) fn has_time(&self) -> bool {
+        self.started.elapsed() + self.timeout + self.pause < self.budget.total
+    }
+
     fn is_news(&mut self, sessions: &[Blocker]) -> bool {
         let pids: Vec<i32> = sessions.iter().map(|session| session.pid).collect();
         let is_news = !pids.is_empty() && pids != self.said;

@@ -125,7 +125,8 @@ impl Default for LockBudget {
 
 impl Default for PaceLimits {
     fn default() -> Self {
-        Self { batch: Duration::from_millis(500), rows_min: 10, rows_max: 200_000, passes_max: 5 }
+        // Who wants a row of a batch waits for its end: no longer than for a lock.
+        Self { batch: Duration::from_millis(100), rows_min: 10, rows_max: 200_000, passes_max: 5 }
     }
 }
 

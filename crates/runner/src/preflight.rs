@@ -48,7 +48,7 @@ impl Work<'_> {
         }
         match (&plan.fingerprint, &self.options.fingerprint) {
             (Some(then), Some(now)) if then != now && !is_overridden("drift") => {
-                let message = format!("the tables changed since the plan was made: {then} then, {now} now");
+                let message = "the tables are not as they were when the plan was made";
                 let hint = "make the plan again, and read it; or say `--override drift=reason`";
                 Err(Error::new(Code::PlanDrift, message).hint(hint).into())
             }

@@ -25,6 +25,7 @@ pub(crate) mod journal {
     pub(crate) const DROP_PUT_OFF: &str = include_str!("../sql/journal/drop_put_off.sql");
     pub(crate) const FAIL_STEP: &str = include_str!("../sql/journal/fail_step.sql");
     pub(crate) const FENCE: &str = include_str!("../sql/journal/fence.sql");
+    pub(crate) const FIND: &str = include_str!("../sql/journal/find.sql");
     pub(crate) const FINISH_STEP: &str = include_str!("../sql/journal/finish_step.sql");
     pub(crate) const FINISH_UNDO: &str = include_str!("../sql/journal/finish_undo.sql");
     pub(crate) const FORGET_PUT_OFF: &str = include_str!("../sql/journal/forget_put_off.sql");
@@ -60,6 +61,7 @@ pub(crate) mod session {
     pub(crate) const LOCK_OUT: &str = include_str!("../sql/session/lock_out.sql");
     pub(crate) const SETTLE: &str = include_str!("../sql/session/settle.sql");
     pub(crate) const TERMINATE: &str = include_str!("../sql/session/terminate.sql");
+    pub(crate) const UNLOCK: &str = include_str!("../sql/session/unlock.sql");
 }
 
 pub(crate) mod table {

@@ -116,7 +116,7 @@ impl Work<'_> {
                 Err(halt) if halt.is_contention() => {
                     walk.pace.shrink();
                     let may_put_off = cursor == Cursor::Step
-                        && tries.attempt + 1 >= TRIES_BEFORE_PUT_OFF
+                        && (tries.attempt + 1 >= TRIES_BEFORE_PUT_OFF || !tries.has_time())
                         && walk.put_off_in_a_row < PUT_OFF_IN_A_ROW_MAX;
                     match reached.filter(|_| may_put_off) {
                         Some(high) => {

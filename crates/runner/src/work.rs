@@ -336,6 +336,8 @@ impl<'w> Work<'w> {
     }
 
     async fn connect_again(&mut self) -> Result<(), Halt> {
+        // Where only the hand was lost, the keeper would keep ourselves out.
+        let _ = self.keeper.query_one(sql::session::UNLOCK, &[]).await;
         let (hand, keeper) = connect(&self.target).await?;
         if hand.is_replica() {
             let message = "the server that answers now is a replica";

@@ -9,7 +9,7 @@ use posthaste_runner::{Event, Wish};
 use crate::ground::{Events, Ground, batches, options, over_t, plan, state_of, transaction, undone_by};
 
 const TABLE: &str = "create table t (id int primary key, n int not null default 0);
-    insert into t select generate_series(1, 3000)";
+    insert into t select generate_series(1, 1000)";
 
 fn fill() -> posthaste_report::Plan {
     let step = batches("fill", over_t("update t set n = n + 1 where {batch}"));
@@ -48,14 +48,14 @@ async fn a_run_is_paused_and_goes_on() {
             i32::try_from(std::process::id()).expect("a pid")
         );
         let done = ground.number("select count(*) from t where n = 1").await;
-        assert!(done < 3000, "{done}");
+        assert!(done < 1000, "{done}");
         // A resume from outside speaks to the runner that is there.
         let told = posthaste_runner::resume(ground.target(), 1, slow(), |_| ()).await.expect("told");
         assert!(told.runner.is_some());
     };
     let (run, ()) = tokio::join!(run, others);
     assert_eq!(run.expect("a run").state, RunState::Done);
-    ground.check("select count(*) from t where n = 1", 3000).await;
+    ground.check("select count(*) from t where n = 1", 1000).await;
     assert!(events.all().contains(&Event::Continued));
 }
 
@@ -128,7 +128,7 @@ async fn a_second_runner_is_told_who_is_at_work() {
     };
     let (run, ()) = tokio::join!(run, others);
     assert_eq!(run.expect("a run").state, RunState::Done);
-    ground.check("select count(*) from t where n = 1", 3000).await;
+    ground.check("select count(*) from t where n = 1", 1000).await;
 }
 
 #[tokio::test]
@@ -148,7 +148,7 @@ async fn a_run_that_is_told_to_stop_can_go_on() {
     let stopped = ground.show(1).await;
     assert_eq!((stopped.state, stopped.runner), (RunState::Stopped, None));
     ground.resume(1).await;
-    ground.check("select count(*) from t where n = 1", 3000).await;
+    ground.check("select count(*) from t where n = 1", 1000).await;
 }
 
 #[tokio::test]

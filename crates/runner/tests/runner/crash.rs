@@ -196,3 +196,30 @@ async fn a_server_that_goes_away_is_waited_for() {
     pool.close();
     server.remove().await;
 }
+
+#[tokio::test]
+async fn sessions_that_are_ended_by_others_are_made_again() {
+    let ground = Ground::with(TABLES).await;
+    let events = Events::default();
+    let mut options = options();
+    options.pace.rows_max = 20;
+    let plan = everything();
+    let run = posthaste_runner::run(ground.target(), &plan, options, events.observer());
+    let others = async {
+        for (batches, name) in [(2, "posthaste run"), (5, "posthaste run (keeper)")] {
+            let is_there =
+                |event: &Event| matches!(event, Event::Progress(progress) if progress.batches >= batches);
+            events.wait_for(is_there).await;
+            let end = "select count(pg_terminate_backend(pid)) from pg_stat_activity
+                       where datname = current_database() and application_name = $1";
+            let session = ground.session().await;
+            let row = session.query_one(end, &[&name]).await.expect("an ended session");
+            assert_eq!(row.get::<_, i64>(0), 1, "{name}");
+        }
+    };
+    let (run, ()) = tokio::join!(run, others);
+    assert_eq!(run.expect("a run").state, RunState::Done);
+    let lost = events.all().iter().filter(|event| matches!(event, Event::Reconnected)).count();
+    assert_eq!(lost, 2);
+    check_done(&ground, "the end").await;
+}
