@@ -2,7 +2,9 @@
 //!
 //! Not for: our own schema, and for carrying plans out (see `runner`).
 
-pub mod fix;
 pub mod archive;
+mod checks;
+pub mod doctor;
+pub mod fix;
 pub mod integrity;
 mod template;

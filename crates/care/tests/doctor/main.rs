@@ -1,0 +1,78 @@
+//! The doctor on real servers: databases with known faults and without, the worst hour, weak roles, other versions.
+//!
+//! Not for: single judges, which are tested beside themselves.
+
+mod broken;
+mod faults;
+mod healthy;
+mod logs;
+mod many;
+mod roles;
+mod worst_hour;
+
+use posthaste_care::doctor::{Diagnosis, Options, diagnose};
+use posthaste_pg::{Connection, Pool, PoolOptions, Target};
+use posthaste_report::{Action, Finding, Step};
+use posthaste_testkit::db::DurableServer;
+
+/// A server whose own settings are no fault, but for what a test server cannot have.
+async fn server() -> DurableServer {
+    DurableServer::start_with(&[
+        ("shared_preload_libraries", "pg_stat_statements"),
+        ("max_prepared_transactions", "5"),
+        ("wal_level", "logical"),
+        // Nothing is cleaned up behind the test's back.
+        ("autovacuum_naptime", "1d"),
+        ("max_connections", "60"),
+    ])
+    .await
+}
+
+/// A new database on it, filled from a script.
+async fn database(server: &DurableServer, name: &str, script: &str) -> Target {
+    let admin = connect(&server.target).await;
+    run(&admin, &format!("create database {name}")).await;
+    let target = server.target.clone().with_database(name);
+    let session = connect(&target).await;
+    // What is sent together is one transaction, and is counted when that ends.
+    for part in script.split("\n-- next\n") {
+        run(&session, part).await;
+    }
+    target
+}
+
+async fn connect(target: &Target) -> Connection {
+    let pool = Pool::lazy(target.clone(), PoolOptions::of_size(1)).expect("a pool");
+    pool.get().await.expect("a connection")
+}
+
+async fn run(session: &Connection, statements: &str) {
+    if let Err(error) = session.batch_execute(statements).await {
+        panic!("{}: {}", statements.get(..200).unwrap_or(statements), explained(error));
+    }
+}
+
+fn explained(error: impl Into<posthaste_pg::Error>) -> String {
+    let error = posthaste_base::Error::from(error.into());
+    format!("{error}: {}", error.cause().unwrap_or_default())
+}
+
+async fn diagnosed(target: &Target, options: &Options) -> Diagnosis {
+    diagnose(target, options).await.expect("a diagnosis")
+}
+
+/// The statements of a step, as a plan would run them.
+fn statements(step: &Step) -> Vec<String> {
+    match &step.action {
+        Action::Transaction { statements } => statements.clone(),
+        Action::Alone { statement, .. } => vec![statement.clone()],
+        other => panic!("{}: {other:?}", step.id),
+    }
+}
+
+/// A finding in one line, for messages of tests.
+fn shown(finding: &Finding) -> String {
+    let object = &finding.object;
+    let parts = [&object.schema, &object.table, &object.name].map(|part| part.clone().unwrap_or_default());
+    format!("{} {} [{}]: {}", finding.severity, finding.code, parts.join(" / "), finding.message)
+}

@@ -1,0 +1,49 @@
+//! A thousand tables, and a snapshot that is subtracted.
+
+use posthaste_care::doctor::Options;
+use posthaste_testkit::db::TestDb;
+
+use super::{connect, database, diagnosed, run, server};
+
+#[tokio::test]
+async fn a_thousand_tables_are_looked_at() {
+    let db = TestDb::empty().await;
+    let session = db.pool.get().await.expect("a connection");
+    let make = "do $$ begin for n in 1..1000 loop
+        execute format('create table t%s (id bigint primary key, a integer, b text)', n);
+        execute format('create index on t%s (a)', n);
+        execute format('create index on t%s (a, b)', n);
+        if n % 250 = 0 then commit; end if;
+        end loop; end $$";
+    run(&session, make).await;
+    let started = std::time::Instant::now();
+    let diagnosis = diagnosed(&db.target, &Options::default()).await;
+    println!("1,000 tables and 3,000 indexes: {} ms", started.elapsed().as_millis());
+    let duplicates =
+        diagnosis.report.findings.iter().filter(|finding| finding.code == "duplicate-index").count();
+    assert_eq!(duplicates, 1_000);
+}
+
+#[tokio::test]
+async fn a_snapshot_is_subtracted_and_nothing_is_reset() {
+    let server = server().await;
+    let script = "create extension pg_stat_statements; create table t (id integer primary key)";
+    let target = database(&server, "counted", script).await;
+    let session = connect(&target).await;
+    let slow = "select pg_sleep(0.12), id from t";
+    let only = |since| Options { only: vec!["slow-query".into()], since, ..Options::default() };
+    run(&session, "insert into t values (1)").await;
+    for _ in 0..6 {
+        run(&session, slow).await;
+    }
+    let first = diagnosed(&target, &only(None)).await;
+    assert_eq!(first.report.findings[0].counts["calls"], 6);
+    for _ in 0..3 {
+        run(&session, slow).await;
+    }
+    let later = diagnosed(&target, &only(Some(first.snapshot))).await;
+    assert_eq!(later.report.findings[0].counts["calls"], 3);
+    let whole = diagnosed(&target, &only(None)).await;
+    assert_eq!(whole.report.findings[0].counts["calls"], 9);
+    server.remove().await;
+}
