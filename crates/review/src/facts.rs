@@ -49,6 +49,9 @@ pub(crate) fn of(statement: &Statement, state: &State, version: u32, thresholds:
         _ => Vec::new(),
     };
     let mut facts = Facts { whole, parts, seconds: None, rows: None };
+    if let Statement::Alter(alter) = statement {
+        facts.attribute(alter);
+    }
     if let Statement::Query(query) = statement {
         let estimate = rows::of(query, state);
         facts.rows = estimate.rows;
@@ -114,6 +117,26 @@ fn alter_without_clauses(alter: &Alter) -> Alter {
     }
 }
 
+impl Facts {
+    /// What no clause would do alone is the first one's that may: dropping the proof in the same ALTER makes SET NOT
+    /// NULL read the table.
+    fn attribute(&mut self, alter: &Alter) {
+        let may_work = |action: &Action| {
+            matches!(action, Action::SetNotNull { .. } | Action::AddConstraint(_) | Action::SetType { .. })
+        };
+        let Some(at) = alter.clauses.iter().position(|clause| may_work(&clause.action)) else { return };
+        for (table, work) in &self.whole.works {
+            let is_said = self
+                .parts
+                .iter()
+                .any(|part| part.works.iter().any(|(name, known)| name == table && known >= work));
+            if !is_said && let Some(part) = self.parts.get_mut(at) {
+                part.works.push((table.clone(), *work));
+            }
+        }
+    }
+}
+
 impl Part {
     fn of(effects: Effects, state: &State) -> Self {
         let mut works = Vec::new();
@@ -155,11 +178,6 @@ impl Part {
 
     pub(crate) fn effect(&self) -> Effect {
         self.works.iter().map(|(_, work)| work.effect()).max().unwrap_or_default()
-    }
-
-    pub(crate) fn effect_on(&self, table: &Name) -> Effect {
-        let on_it = self.works.iter().filter(|(name, _)| name == table);
-        on_it.map(|(_, work)| work.effect()).max().unwrap_or_default()
     }
 
     /// Tables that it locks, with the strongest mode of each.

@@ -226,6 +226,9 @@ fn null_fraction(state: &State, name: &Name, relation: &Relation, column: &str) 
     known.and_then(|known| known.null_fraction).map_or(GUESS, f64::from)
 }
 
+/// The planner's own guess for how many values a column has of which it knows nothing.
+const DISTINCT_GUESS: f64 = 200.0;
+
 /// What a comparison for equality lets through: one of the distinct values.
 fn equal_fraction(relation: &Relation, column: &str) -> f64 {
     let distinct =
@@ -236,7 +239,7 @@ fn equal_fraction(relation: &Relation, column: &str) -> f64 {
             let rows = relation.size.rows.map_or(1.0, to_f64).max(1.0);
             1.0 / (-distinct * rows).max(1.0)
         }
-        _ => GUESS,
+        _ => 1.0 / DISTINCT_GUESS,
     }
 }
 

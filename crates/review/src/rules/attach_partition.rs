@@ -1,7 +1,5 @@
 //! ATTACH PARTITION where the partition must be read to prove its bound.
 
-use posthaste_report::Effect;
-
 use super::{Blocking, Check, Findings, Rule, blocking, page};
 use crate::context::{Context, shown};
 use crate::statement::Action;
@@ -17,11 +15,15 @@ fn check(ctx: &Context<'_>, found: &mut Findings) {
     for clause in ctx.clauses() {
         let Action::AttachPartition { partition, .. } = clause.action() else { continue };
         let partition = ctx.name(partition);
-        if clause.part.effect_on(&partition) == Effect::None {
-            continue;
-        }
+        // Its own partitions are read as well; the default partition beside it has a rule of its own.
         let mut part = clause.part.clone();
-        part.works.retain(|(table, _)| *table == partition);
+        part.works.retain(|(table, _)| {
+            let is_default = ctx
+                .relation(table)
+                .and_then(|relation| relation.partition.as_ref())
+                .is_some_and(|p| p.is_default);
+            *table == partition || (*table != clause.table && !is_default)
+        });
         let about = Blocking {
             code: RULE.code,
             span: clause.span(),

@@ -15,7 +15,11 @@ pub(super) const RULE: Rule = Rule {
 
 fn check(ctx: &Context<'_>, found: &mut Findings) {
     for clause in ctx.clauses() {
-        let Action::SetType { column, type_name, .. } = clause.action() else { continue };
+        let (Action::SetType { column, type_name, .. }
+        | Action::AlterAttribute { attribute: column, type_name, .. }) = clause.action()
+        else {
+            continue;
+        };
         let effect = clause.part.effect();
         let from = ctx.column(&clause.table, column.as_str()).map(|known| known.type_name.clone());
         let from_text = from.as_deref().map_or_else(String::new, |from| format!(" from {from}"));

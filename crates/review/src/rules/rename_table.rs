@@ -22,7 +22,8 @@ fn check(ctx: &Context<'_>, found: &mut Findings) {
         // ALTER TABLE renames indexes and views as well.
         let is_index = ctx.relation(&clause.table).is_none()
             && ctx.state.catalog.index(Some(&clause.table.schema), &clause.table.name).is_some();
-        if is_index || ctx.is_new(&clause.table) || is_replaced(ctx, &clause.table) {
+        let is_missing = ctx.state.has_catalog && ctx.relation(&clause.table).is_none();
+        if is_index || is_missing || ctx.is_new(&clause.table) || is_replaced(ctx, &clause.table) {
             continue;
         }
         let message = format!(
