@@ -40,6 +40,9 @@ pub(crate) const ROWS: &[Row] = &[
     .needs(Scope::Publish)
     .takes(Takes::EventBatch)
     .gives(202, &BATCH),
+    Row::new(Method::GET, "/events", "findEvent", "The event that an idempotency key belongs to.", run!(find))
+        .query(&[param("key", Kind::Text, "The idempotency key. It must be there.")])
+        .gives(200, &EVENT),
     Row::new(Method::GET, "/events/{id}", "getEvent", "One event, with how its messages are getting on.", run!(get))
         .gives(200, &EVENT),
     Row::new(
@@ -212,6 +215,14 @@ async fn publish_batch(mut call: Call) -> Result<Response> {
     };
     let correlation_id = correlation_id(&call);
     answer_batch(&call.api, correlation_id, events).await
+}
+
+async fn find(call: Call) -> Result<Response> {
+    let query = call.query()?;
+    let key = query.text("key")?.ok_or_else(|| {
+        Error::new(Code::InvalidParameter, "there is no key to look for").field("key").expected("`?key=...`")
+    })?;
+    Ok(json_response(200, &call.broker().event_of_key(key).await?))
 }
 
 async fn get(call: Call) -> Result<Response> {

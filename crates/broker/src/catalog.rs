@@ -158,13 +158,21 @@ pub struct EndpointSettings {
     pub batch: u32,
     /// Sent with every call.
     pub headers: BTreeMap<String, String>,
+    /// What a webhook is sent instead of the payload: see `posthaste_engine::body`.
+    pub body: Option<serde_json::Value>,
     /// Bulkhead, rate limit and breaker, on each node.
     pub guard: guard::Settings,
 }
 
 impl Default for EndpointSettings {
     fn default() -> Self {
-        Self { timeout_ms: 10_000, batch: 10, headers: BTreeMap::new(), guard: guard::Settings::default() }
+        Self {
+            timeout_ms: 10_000,
+            batch: 10,
+            headers: BTreeMap::new(),
+            body: None,
+            guard: guard::Settings::default(),
+        }
     }
 }
 
@@ -174,6 +182,7 @@ struct FlatSettings {
     timeout_ms: u32,
     batch: u32,
     headers: BTreeMap<String, String>,
+    body: Option<serde_json::Value>,
     in_flight_max: u32,
     rate: Option<guard::Rate>,
     breaker: breaker::Settings,
@@ -187,16 +196,16 @@ impl Default for FlatSettings {
 
 impl From<FlatSettings> for EndpointSettings {
     fn from(flat: FlatSettings) -> Self {
-        let FlatSettings { timeout_ms, batch, headers, in_flight_max, rate, breaker } = flat;
-        Self { timeout_ms, batch, headers, guard: guard::Settings { in_flight_max, rate, breaker } }
+        let FlatSettings { timeout_ms, batch, headers, body, in_flight_max, rate, breaker } = flat;
+        Self { timeout_ms, batch, headers, body, guard: guard::Settings { in_flight_max, rate, breaker } }
     }
 }
 
 impl From<EndpointSettings> for FlatSettings {
     fn from(settings: EndpointSettings) -> Self {
-        let EndpointSettings { timeout_ms, batch, headers, guard } = settings;
+        let EndpointSettings { timeout_ms, batch, headers, body, guard } = settings;
         let guard::Settings { in_flight_max, rate, breaker } = guard;
-        Self { timeout_ms, batch, headers, in_flight_max, rate, breaker }
+        Self { timeout_ms, batch, headers, body, in_flight_max, rate, breaker }
     }
 }
 

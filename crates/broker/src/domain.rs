@@ -33,7 +33,7 @@ pub(crate) fn finished(catalog: &Catalog, event: &FinishedEvent) -> Option<NewEv
     if route::is_domain_event(&event.event_type) {
         return None;
     }
-    let payload = json!({
+    let mut payload = json!({
         "eventId": event.id,
         "type": event.event_type,
         "subject": event.subject,
@@ -41,6 +41,9 @@ pub(crate) fn finished(catalog: &Catalog, event: &FinishedEvent) -> Option<NewEv
         "finishedAt": event.finished_at,
         "scheduleId": event.schedule_id,
     });
+    if let Some(letter) = &event.dead_letter {
+        payload["deadLetter"] = letter.clone();
+    }
     let name = if event.failed { "EventFailed" } else { "EventCompleted" };
     own(catalog, name, event.subject.as_deref(), event.correlation_id.as_deref(), payload)
 }

@@ -11,6 +11,8 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 
 /// Groups of requests that may wait; more are held back at the sender.
 const WAITING_MAX: usize = 8_192;
+/// Large ones go in smaller company, so that no statement grows without end; what was asked for at once stays together.
+const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// A request with where its answer goes.
 pub(crate) struct Request<I, O> {
@@ -32,8 +34,9 @@ pub(crate) struct Gather<I, O> {
 }
 
 impl<I: Send + 'static, O: Send + 'static> Gather<I, O> {
-    /// Starts a task that hands batches of about `batch_max` requests to `work`, `parallel` of them at a time.
-    pub(crate) fn start<F, Fut>(batch_max: usize, parallel: usize, work: F) -> Self
+    /// Starts a task that hands batches of about `batch_max` requests to `work`, `parallel` of them at a time. `bytes_of`
+    /// says how much one holds: a batch ends before it has more than [`BATCH_BYTES_MAX`].
+    pub(crate) fn start<F, Fut>(batch_max: usize, parallel: usize, bytes_of: fn(&I) -> usize, work: F) -> Self
     where
         F: Fn(Vec<Request<I, O>>) -> Fut + Send + 'static,
         Fut: Future<Output = ()> + Send + 'static,
@@ -41,6 +44,8 @@ impl<I: Send + 'static, O: Send + 'static> Gather<I, O> {
         let (sender, mut receiver) = mpsc::channel::<Vec<Request<I, O>>>(WAITING_MAX);
         tokio::spawn(async move {
             let places = Arc::new(Semaphore::new(parallel));
+            let bytes =
+                move |group: &[Request<I, O>]| group.iter().map(|one| bytes_of(&one.input)).sum::<usize>();
             let mut next = None;
             loop {
                 let Ok(place) = places.clone().acquire_owned().await else { return };
@@ -51,8 +56,10 @@ impl<I: Send + 'static, O: Send + 'static> Gather<I, O> {
                 let Some(mut batch) = first else { return };
                 // Those who were answered together ask again together: let them all speak.
                 tokio::task::yield_now().await;
+                let mut batch_bytes = bytes(&batch);
                 while let Ok(mut group) = receiver.try_recv() {
-                    if batch.len() + group.len() > batch_max {
+                    batch_bytes += bytes(&group);
+                    if batch.len() + group.len() > batch_max || batch_bytes > BATCH_BYTES_MAX {
                         next = Some(group);
                         break;
                     }
@@ -109,16 +116,21 @@ mod tests {
     async fn what_arrives_together_is_done_together() {
         let batches = Arc::new(AtomicUsize::new(0));
         let counted = batches.clone();
-        let gather = Gather::start(100, 1, move |batch: Vec<Request<u32, u32>>| {
-            counted.fetch_add(1, Ordering::Relaxed);
-            async move {
-                tokio::task::yield_now().await;
-                for request in batch {
-                    let doubled = request.input * 2;
-                    request.answer(Ok(doubled));
+        let gather = Gather::start(
+            100,
+            1,
+            |_| 4,
+            move |batch: Vec<Request<u32, u32>>| {
+                counted.fetch_add(1, Ordering::Relaxed);
+                async move {
+                    tokio::task::yield_now().await;
+                    for request in batch {
+                        let doubled = request.input * 2;
+                        request.answer(Ok(doubled));
+                    }
                 }
-            }
-        });
+            },
+        );
         let answers = futures::future::join_all((0..50).map(|n| gather.ask(n))).await;
         for (n, answer) in answers.into_iter().enumerate() {
             assert_eq!(answer.expect("the work answers"), n as u32 * 2);
@@ -126,12 +138,30 @@ mod tests {
         assert!(batches.load(Ordering::Relaxed) < 10);
     }
 
-    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn what_is_asked_for_at_once_is_not_parted() {
-        let gather = Gather::start(100, 4, |batch: Vec<Request<u32, usize>>| async move {
+    #[tokio::test]
+    async fn large_ones_go_in_smaller_company() {
+        let work = |batch: Vec<Request<usize, usize>>| async move {
             let size = batch.len();
             batch.into_iter().for_each(|request| request.answer(Ok(size)));
-        });
+        };
+        let gather = Gather::start(100, 1, |bytes: &usize| *bytes, work);
+        let half = BATCH_BYTES_MAX / 2;
+        let asked = [1, half, half, half, 2 * half + 1, 1].map(|bytes| gather.ask(bytes));
+        let sizes = futures::future::join_all(asked).await.into_iter().map(|size| size.expect("an answer"));
+        assert_eq!(sizes.collect::<Vec<_>>(), [2, 2, 2, 2, 1, 1]);
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn what_is_asked_for_at_once_is_not_parted() {
+        let gather = Gather::start(
+            100,
+            4,
+            |_| 4,
+            |batch: Vec<Request<u32, usize>>| async move {
+                let size = batch.len();
+                batch.into_iter().for_each(|request| request.answer(Ok(size)));
+            },
+        );
         for _ in 0..50 {
             let (one, other) =
                 tokio::join!(gather.ask_all((0..60).collect()), gather.ask_all((0..60).collect()));

@@ -2,6 +2,7 @@
 //! database, so every decision can be tested and repeated from its inputs.
 
 pub mod backoff;
+pub mod body;
 pub mod breaker;
 pub mod canonical;
 pub mod due;

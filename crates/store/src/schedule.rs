@@ -86,6 +86,8 @@ pub struct FinishedEvent {
     pub failed: bool,
     pub schedule_id: Option<i64>,
     pub correlation_id: Option<String>,
+    /// Of one that failed, as it is told.
+    pub dead_letter: Option<Value>,
 }
 
 /// What decides whether an event can be cancelled.
@@ -231,6 +233,7 @@ pub async fn finish_events(session: &Session, events: &[Uuid]) -> Result<Vec<Fin
                 failed: row.try_get("failed")?,
                 schedule_id: row.try_get("schedule_id")?,
                 correlation_id: row.try_get("correlation_id")?,
+                dead_letter: row.try_get("dead_letter")?,
             })
         })
         .collect()

@@ -84,6 +84,11 @@ static SETTINGS: Shape = Shape {
         may("timeoutMs", COUNT, "For one attempt; 10000 when left out, 30000 at most."),
         may("batch", COUNT, "Messages of one call, for a function."),
         may("headers", Kind::Texts, "Sent with every call."),
+        may(
+            "body",
+            Kind::Any,
+            "What a webhook is sent instead of the payload; `{payload.name}` in its texts is filled in.",
+        ),
         may("inFlightMax", COUNT, "Calls at once, on each node."),
         may("rate", Kind::Of(&RATE), "Calls a second, on each node; no limit when null."),
         may("breaker", Kind::Of(&BREAKER), "When calls stop for a while."),

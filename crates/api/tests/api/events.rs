@@ -263,3 +263,13 @@ async fn failure_modes_have_to_be_enabled() {
     let server = Server::start().await;
     server.put("/failure-mode", r#"{"mode": "none"}"#).await.refused(403, "failure-modes-disabled");
 }
+
+#[tokio::test]
+async fn an_event_is_found_by_its_key() {
+    let server = Server::start().await;
+    let out = server.post("/events?key=order%207", ORDER).await.expect(202);
+    let found = server.get("/events?key=order%207").await.expect(200);
+    assert_eq!((&found["id"], &found["key"]), (&out["id"], &json!("order 7")));
+    server.get("/events?key=other").await.refused(404, "not-found");
+    assert_eq!(server.get("/events").await.refused(400, "invalid-parameter")["field"], "key");
+}

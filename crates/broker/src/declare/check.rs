@@ -120,6 +120,8 @@ pub(crate) fn endpoint(settings: &EndpointSettings) -> Vec<Error> {
         }
     }
     errors.extend(settings.guard.validate().err());
+    let body = settings.body.as_ref().map_or(Ok(()), posthaste_engine::body::check);
+    errors.extend(body.err().map(|error| error.field("body")));
     if settings.headers.len() > HEADERS_MAX {
         let message = format!("{} headers are too many", settings.headers.len());
         errors.push(

@@ -225,6 +225,8 @@ fn endpoints_that_cannot_be_called_are_refused() {
     check(&endpoint("kind = \"mail\""), Code::InvalidConfig, "endpoints.a.kind", &["`webhook`"]);
     check(&endpoint("timeout_ms = 60000"), Code::InvalidEndpoint, "endpoints.a.timeout_ms", &["30000"]);
     check(&endpoint("breaker.trials = 0"), Code::InvalidConfig, "endpoints.a.breaker.trials", &["from 1"]);
+    let body = "body = { text = [\"{paylod.a}\"] }";
+    check(&endpoint(body), Code::InvalidEndpoint, "endpoints.a.body", &["`{paylod.a}`", "payload"]);
     check(
         &endpoint("headers = { Host = \"x\" }"),
         Code::InvalidEndpoint,

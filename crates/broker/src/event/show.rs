@@ -103,6 +103,16 @@ impl PayloadOut {
 }
 
 impl Broker {
+    /// The event that an idempotency key belongs to.
+    pub async fn event_of_key(&self, key: &str) -> Result<EventOut> {
+        let holder = {
+            let connection = self.pool().get().await?;
+            posthaste_store::event::by_key(&connection, &[key]).await?.pop()
+        };
+        let not_found = || Error::new(Code::NotFound, format!("no event has the key `{key}`")).field("key");
+        self.show_event(EventId(holder.ok_or_else(not_found)?.id)).await
+    }
+
     pub async fn show_event(&self, id: EventId) -> Result<EventOut> {
         let connection = self.pool().get().await?;
         let state = posthaste_store::event::show(&connection, id.0)

@@ -66,7 +66,8 @@ impl SendIn {
 }
 
 pub(crate) fn start_sends(inner: Weak<Inner>) -> Gather<Send, MessageId> {
-    Gather::start(BATCH_MAX, PARALLEL, move |batch: Vec<Request<Send, MessageId>>| {
+    let bytes_of = |send: &Send| send.payload.len();
+    Gather::start(BATCH_MAX, PARALLEL, bytes_of, move |batch: Vec<Request<Send, MessageId>>| {
         let inner = inner.clone();
         async move {
             let Some(inner) = inner.upgrade() else { return };
@@ -124,7 +125,8 @@ async fn send_group(
 }
 
 pub(crate) fn start_accepts(inner: Weak<Inner>) -> Gather<NewEvent, Accepted> {
-    Gather::start(BATCH_MAX, PARALLEL, move |batch: Vec<Request<NewEvent, Accepted>>| {
+    let bytes_of = |event: &NewEvent| event.payload.len();
+    Gather::start(BATCH_MAX, PARALLEL, bytes_of, move |batch: Vec<Request<NewEvent, Accepted>>| {
         let inner = inner.clone();
         async move {
             let Some(inner) = inner.upgrade() else { return };

@@ -130,13 +130,18 @@ impl Lanes {
     pub(crate) fn start(inner: &Weak<Inner>) -> Self {
         Self(std::array::from_fn(|_| {
             let inner = inner.clone();
-            Gather::start(BATCH_MAX, 1, move |batch: Vec<Request<Settlement, ()>>| {
-                let inner = inner.clone();
-                async move {
-                    let Some(inner) = inner.upgrade() else { return };
-                    settle_batch(&Broker { inner }, batch).await;
-                }
-            })
+            Gather::start(
+                BATCH_MAX,
+                1,
+                |_| 0,
+                move |batch: Vec<Request<Settlement, ()>>| {
+                    let inner = inner.clone();
+                    async move {
+                        let Some(inner) = inner.upgrade() else { return };
+                        settle_batch(&Broker { inner }, batch).await;
+                    }
+                },
+            )
         }))
     }
 
