@@ -15,8 +15,8 @@ use super::{
 };
 use crate::{EndpointKind, EndpointSettings, QueueSettings};
 
-const SECTIONS: [&str; 7] =
-    ["server", "database", "delivery", "types", "queues", "endpoints", "subscriptions"];
+const SECTIONS: [&str; 8] =
+    ["server", "database", "delivery", "types", "queues", "endpoints", "subscriptions", "review"];
 
 /// Reads one section of a file, such as `[server]`, with the same care: `template` shows every known key, with
 /// an object where a table is.
