@@ -14,8 +14,9 @@ mod undo;
 use posthaste_base::catalog::Name;
 use posthaste_report::{Finding, Phase, Plan};
 
-use crate::integrity::Outcome;
+use crate::integrity::check::Check;
 use crate::integrity::tables::Tables;
+use crate::integrity::{Fault, Outcome};
 
 pub use order::arranged;
 pub use policy::{Duplicates, Negatives, Orphans, Policies, Totals};
@@ -40,7 +41,7 @@ pub fn plan(outcome: &Outcome, order: &Order<'_>) -> Plan {
     )];
     let mut mended = Vec::new();
     let mut clean = Vec::new();
-    for fault in &outcome.faults {
+    for fault in in_order(&outcome.faults) {
         match mend::steps(&tables, &outcome.links, fault, order, mended.len() + 1) {
             Ok(mending) => {
                 notes.push(format!("{}: {}", mending.does, fault.finding.message));
@@ -85,6 +86,18 @@ pub fn plan(outcome: &Outcome, order: &Order<'_>) -> Plan {
         phases,
     };
     arranged(plan, order.others)
+}
+
+/// Which row is meant comes before what points to it, and totals come when their items are right.
+fn in_order(faults: &[Fault]) -> Vec<&Fault> {
+    let mut faults: Vec<&Fault> = faults.iter().collect();
+    faults.sort_by_key(|fault| match &fault.check {
+        Check::Group(_) => 0,
+        Check::Orphan(_) => 1,
+        Check::Row(_) | Check::Query(_) => 2,
+        Check::Total(_) => 3,
+    });
+    faults
 }
 
 fn phase(name: &str, about: &str, steps: Vec<posthaste_report::Step>) -> Phase {

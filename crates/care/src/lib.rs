@@ -6,5 +6,7 @@ pub mod archive;
 mod checks;
 pub mod doctor;
 pub mod fix;
+pub mod health_view;
+pub mod incident;
 pub mod integrity;
 mod template;

@@ -9,6 +9,7 @@ mod database;
 mod failure;
 mod node;
 mod output;
+mod report;
 mod seal;
 mod visit;
 

@@ -112,7 +112,9 @@ fn refused(step: &str, error: posthaste_pg::Error) -> Error {
     let Some(db) = error.db_error() else { return error.into() };
     let message = format!("step `{step}` is not taken back: {}", db.message());
     let hint = match db.code().code() {
-        "23505" => "a unique index keeps the old values out now; drop it first if they must come back",
+        "23505" | "23514" | "23503" => {
+            "a unique index or a constraint keeps the old values out now; drop it first if they must come back"
+        }
         "55000" => "look at these rows: they are not what this plan left behind",
         _ => "nothing of this step was changed; those that came back before it stay as they are now",
     };

@@ -3,6 +3,7 @@
 //! Not for: what commands do; each of them reads its flags, asks the broker, and prints.
 
 mod apply;
+mod archive;
 mod bench;
 mod catalog;
 mod completions;
@@ -12,6 +13,10 @@ mod dlq;
 mod endpoint;
 mod event;
 mod failure_mode;
+mod fix;
+mod health_view;
+mod incident;
+mod integrity;
 mod keys;
 mod queue;
 mod redrive;
@@ -87,6 +92,15 @@ enum Command {
     Keys(keys::Keys),
     #[command(subcommand)]
     Catalog(catalog::Catalog),
+    Integrity(integrity::Integrity),
+    #[command(subcommand)]
+    Fix(fix::Fix),
+    #[command(subcommand)]
+    Archive(archive::Archive),
+    #[command(subcommand)]
+    Incident(incident::Incident),
+    #[command(subcommand)]
+    HealthView(health_view::HealthView),
     #[command(subcommand)]
     Bench(bench::Bench),
     Completions(completions::Completions),
@@ -113,6 +127,11 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::FailureMode(command) => command.run(place).await,
         Command::Keys(command) => command.run(place).await,
         Command::Catalog(command) => command.run().await,
+        Command::Integrity(command) => command.run().await,
+        Command::Fix(command) => command.run().await,
+        Command::Archive(command) => command.run().await,
+        Command::Incident(command) => command.run(),
+        Command::HealthView(command) => command.run().await,
         Command::Bench(command) => command.run(place).await,
         Command::Completions(command) => command.run(),
     }

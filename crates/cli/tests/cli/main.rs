@@ -2,6 +2,7 @@
 //!
 //! Not for: what the broker does underneath, which its own tests hold. One binary, so that it is linked once.
 
+mod care;
 mod catalog;
 mod config;
 mod database;

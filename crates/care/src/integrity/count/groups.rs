@@ -143,7 +143,7 @@ impl Counter<'_> {
         let by_index: i64 = answer?.try_get(0)?;
         Ok(match by_index < by_heap {
             true => vec![format!(
-                "the index `{index}` is broken: it finds {by_index} rows of a value that the table holds {by_heap} times"
+                "the index `{index}` is broken: it finds a value {by_index} times that the table holds {by_heap} times"
             )],
             false => Vec::new(),
         })

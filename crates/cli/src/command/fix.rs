@@ -1,0 +1,254 @@
+//! `posthaste fix`: plans that mend what was found, and the way back.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+use jiff::Timestamp;
+use posthaste_base::{Code, Error};
+use posthaste_care::fix::{self, Order, Policies};
+use posthaste_care::integrity::Outcome;
+use posthaste_pg::Target;
+use posthaste_report::{Finding, Plan as Data, Report};
+use serde::Serialize;
+
+use crate::ask::{Consent, talk};
+use crate::command::integrity::What;
+use crate::output::{self, Output};
+
+/// Make a plan that mends what was found, and take back what it did: plan, compare, kept, undo.
+#[derive(Subcommand, Debug)]
+pub(crate) enum Fix {
+    Plan(Plan),
+    Compare(Compare),
+    Kept(Kept),
+    Undo(Undo),
+}
+
+/// Look at the data, and make one plan that mends it by your policies. Nothing is changed.
+#[derive(Args, Debug)]
+#[command(before_long_help = "Examples:\n  \
+    posthaste fix plan --database postgresql://app@db/shop --policy orphans=quarantine --policy totals=recompute --out mend.toml\n  \
+    posthaste fix plan --database postgresql://app@db/shop --from doctor.json --from integrity.json --out mend.toml\n  \
+    posthaste run mend.toml --database postgresql://app@db/shop\n\n\
+    Policies (what none is said for is shown, and left as it is):\n  \
+    orphans=quarantine|delete|set-null|re-parent:KEY   rows that point to nothing\n  \
+    duplicates=merge|rename                            rows that share a key\n  \
+    negatives=clamp|quarantine                         less than nothing\n  \
+    totals=recompute                                   totals that are not the sum of their items\n  \
+    constraints=add                                    what was put right stays right\n  \
+    orphans@sales.items=delete                         for one table")]
+pub(crate) struct Plan {
+    #[command(flatten)]
+    what: What,
+    /// What to do with a kind of fault: KIND=POLICY, or KIND@SCHEMA.TABLE=POLICY; may be repeated.
+    #[arg(long, value_name = "POLICY")]
+    policy: Vec<String>,
+    /// A report as JSON: of `doctor`, whose remedies come into the plan, or of `integrity`, whose findings alone are
+    /// mended. May be repeated.
+    #[arg(long, value_name = "FILE")]
+    from: Vec<PathBuf>,
+    /// What the plan is called; what it changes is kept under this name.
+    #[arg(long)]
+    name: Option<String>,
+    /// The file to write; without it, standard output.
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+/// Count again what a report of `integrity` found, and show the numbers before and now.
+#[derive(Args, Debug)]
+#[command(before_long_help = "Examples:\n  \
+    posthaste integrity --database postgresql://app@db/shop --format json > before.json\n  \
+    posthaste fix compare --database postgresql://app@db/shop --before before.json")]
+pub(crate) struct Compare {
+    #[command(flatten)]
+    what: What,
+    /// The report from before, as JSON.
+    #[arg(long, value_name = "FILE")]
+    before: PathBuf,
+    #[command(flatten)]
+    output: Output,
+}
+
+/// List the plans whose changes are kept, and can be taken back.
+#[derive(Args, Debug)]
+#[command(before_long_help = "Examples:\n  posthaste fix kept --database postgresql://app@db/shop")]
+pub(crate) struct Kept {
+    /// The database that was mended.
+    #[arg(long, value_name = "URL")]
+    database: String,
+    #[command(flatten)]
+    output: Output,
+}
+
+/// Put the rows that a plan changed back as they were, to the byte. Rows that were changed since are named, and stay.
+#[derive(Args, Debug)]
+#[command(before_long_help = "Examples:\n  \
+    posthaste fix undo 7 --database postgresql://app@db/shop --yes                     of run 7\n  \
+    posthaste fix undo fix-shop-20260301-090000 --database postgresql://app@db/shop    by the plan's name")]
+pub(crate) struct Undo {
+    /// The run's number, or the plan's name.
+    run: String,
+    /// The database that was mended.
+    #[arg(long, value_name = "URL")]
+    database: String,
+    #[command(flatten)]
+    consent: Consent,
+    #[command(flatten)]
+    output: Output,
+}
+
+impl Fix {
+    pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
+        match self {
+            Fix::Plan(command) => command.run().await?,
+            Fix::Compare(command) => command.run().await?,
+            Fix::Kept(command) => {
+                let kept = fix::kept(&Target::parse(&command.database)?).await?;
+                let columns = [
+                    ("PLAN", "plan"),
+                    ("STEPS", "steps"),
+                    ("ROWS", "rows"),
+                    ("TAKEN BACK", "takenBack"),
+                    ("LAST", "lastAt"),
+                ];
+                command.output.list("kept", &kept, &columns)?;
+            }
+            Fix::Undo(command) => command.run().await?,
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl Plan {
+    async fn run(self) -> anyhow::Result<()> {
+        let policies = Policies::parse(&self.policy)?;
+        let reports = self.from.iter().map(|path| read_report(path)).collect::<Result<Vec<_>, _>>()?;
+        let mut outcome = self.what.check().await?;
+        let (own, others): (Vec<Report>, Vec<Report>) =
+            reports.into_iter().partition(|report| report.tool == "integrity");
+        if !self.from.is_empty() {
+            outcome.faults.retain(|fault| {
+                own.iter().any(|report| report.findings.iter().any(|f| is_same(f, &fault.finding)))
+            });
+        }
+        let others: Vec<Finding> = others.into_iter().flat_map(|report| report.findings).collect();
+        let name = self.name.clone().unwrap_or_else(|| new_name(&outcome));
+        let order = Order { name: &name, policies: &policies, others: &others };
+        self.write(&fix::plan(&outcome, &order))
+    }
+
+    fn write(&self, plan: &Data) -> anyhow::Result<()> {
+        let text = plan.to_toml()?;
+        match &self.out {
+            None => output::text(&text)?,
+            Some(path) => std::fs::write(path, &text).map_err(|error| {
+                Error::new(Code::InvalidFile, error.to_string()).field(path.display().to_string())
+            })?,
+        }
+        for note in &plan.notes {
+            talk(note);
+        }
+        let steps = plan.steps().count() as u64;
+        talk(&format!(
+            "{} in {}",
+            output::counted(steps, "step"),
+            output::counted(plan.phases.len() as u64, "phase")
+        ));
+        Ok(())
+    }
+}
+
+/// Not in the database yet: names have the time in them.
+fn new_name(outcome: &Outcome) -> String {
+    let time = Timestamp::now().strftime("%Y%m%d-%H%M%S");
+    format!("fix-{}-{time}", outcome.report.target.name)
+}
+
+fn is_same(one: &Finding, other: &Finding) -> bool {
+    one.code == other.code && one.object == other.object
+}
+
+fn read_report(path: &Path) -> Result<Report, Error> {
+    let name = path.display().to_string();
+    let wrong = |message: String| Error::new(Code::InvalidFile, message).field(name.clone());
+    let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
+    serde_json::from_str(&text)
+        .map_err(|error| wrong(error.to_string()).expected("a report from `--format json`"))
+}
+
+#[derive(Debug, Serialize)]
+struct Change {
+    code: String,
+    table: String,
+    columns: Vec<String>,
+    before: i64,
+    now: i64,
+}
+
+impl Change {
+    fn of(finding: &Finding, before: i64, now: i64) -> Self {
+        let object = &finding.object;
+        let parts = [object.schema.clone(), object.table.clone()];
+        let table = parts.into_iter().flatten().collect::<Vec<_>>().join(".");
+        Self { code: finding.code.clone(), table, columns: object.columns.clone(), before, now }
+    }
+}
+
+impl Compare {
+    async fn run(self) -> anyhow::Result<()> {
+        let before = read_report(&self.before)?;
+        let now = self.what.check().await?.report;
+        let rows = |finding: &Finding| finding.counts.get("rows").copied().unwrap_or_default();
+        let of = |findings: &[Finding], one: &Finding| {
+            findings.iter().find(|finding| is_same(finding, one)).map(rows).unwrap_or_default()
+        };
+        let counted = |finding: &&Finding| finding.counts.contains_key("rows");
+        let old =
+            before.findings.iter().filter(counted).map(|f| Change::of(f, rows(f), of(&now.findings, f)));
+        let is_new = |finding: &&Finding| !before.findings.iter().any(|old| is_same(old, finding));
+        let new = now.findings.iter().filter(counted).filter(is_new).map(|f| Change::of(f, 0, rows(f)));
+        let changes: Vec<Change> = old.chain(new).collect();
+        let columns = [
+            ("CODE", "code"),
+            ("TABLE", "table"),
+            ("COLUMNS", "columns"),
+            ("BEFORE", "before"),
+            ("NOW", "now"),
+        ];
+        self.output.list("changes", &changes, &columns)
+    }
+}
+
+impl Undo {
+    async fn run(self) -> anyhow::Result<()> {
+        let target = Target::parse(&self.database)?;
+        let name = match self.run.parse::<i64>() {
+            Ok(run) => posthaste_runner::show(&target, run).await?.title,
+            Err(_) => self.run.clone(),
+        };
+        let kept = fix::kept(&target).await?;
+        let Some(found) = kept.iter().find(|kept| kept.plan == name) else {
+            return Err(Error::new(Code::NotFound, format!("no rows are kept of a plan `{name}`"))
+                .hint("`posthaste fix kept` lists what can be taken back")
+                .into());
+        };
+        let rows = u64::try_from(found.rows - found.taken_back).unwrap_or_default();
+        if !self.consent.get(&format!("put {} back as they were", output::counted(rows, "row")))? {
+            return Ok(());
+        }
+        let mut done = Vec::new();
+        let outcome = fix::take_back(&target, &name, |step| {
+            talk(&format!(
+                "{}: {}",
+                step.step,
+                output::counted(u64::try_from(step.rows).unwrap_or_default(), "row")
+            ));
+            done.push(step);
+        })
+        .await;
+        outcome?;
+        self.output.list("taken_back", &done, &[("STEP", "step"), ("ROWS", "rows")])
+    }
+}
