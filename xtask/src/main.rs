@@ -5,6 +5,7 @@ mod demo;
 mod docs;
 mod postgres;
 mod process;
+mod servers;
 mod setup;
 mod suite;
 mod tidy;
@@ -21,6 +22,8 @@ cargo xtask <task>
                          --quick leaves out the lints and the tests in modules named `slow`
   tidy                   check what the compiler cannot: imports, SQL files, names, links
   docs [--check]         write the generated pages of docs/, or check that they are up to date
+  servers [VERSION...]   fetch server programs of 14 to 18, or of those versions (12 and 13 too), into the target folder,
+                         and print the variables that tests look for, for `eval`
 
 The server programs are looked for in --pg-bin, PG_BIN, `pg_config --bindir`, the usual folders, and PATH.";
 
@@ -48,6 +51,7 @@ fn run(arguments: &[String]) -> Result<()> {
         "test" => suite::run(switch(rest, "--quick")?),
         "tidy" => tidy::run(),
         "docs" => docs::run(switch(rest, "--check")?),
+        "servers" => servers::run(rest),
         "help" | "--help" | "-h" => {
             println!("{USAGE}");
             Ok(())

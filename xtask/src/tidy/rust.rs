@@ -13,8 +13,8 @@ const LONG: &[(&str, &str)] = &[];
 const EMPTY_NAMES: &[&str] = &["common", "helper", "helpers", "misc", "shared", "util", "utils"];
 
 /// Folders whose Rust files may hold SQL: the driver speaks to servers before there are tables, and the test kit
-/// makes and breaks databases.
-const SQL_ALLOWED: &[&str] = &["crates/pg/", "crates/testkit/"];
+/// makes and breaks databases. The lock model calls forms of statements by their words, for people, and runs none.
+const SQL_ALLOWED: &[&str] = &["crates/pg/", "crates/testkit/", "crates/review/src/model/"];
 
 /// What a folder's code must not name outside its tests, and why.
 const FORBIDDEN_PATHS: &[(&str, &[&str], &str)] = &[(

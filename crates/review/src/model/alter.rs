@@ -188,12 +188,6 @@ fn action(
         Action::SetNotNull { column } => {
             existing(builder, relation, column.as_str());
             let mut step = family(&forms::SET_NOT_NULL);
-            if alter.is_only
-                && builder.version >= 18
-                && builder.catalog.children(&relation.name).next().is_some()
-            {
-                builder.refuse("the constraint must be added to the children too");
-            }
             let columns = [column.name.clone()];
             let family = relations::family(builder.catalog, relation);
             let scans = family.iter().any(|r| constraint::needs_null_scan(builder, r, &columns, dropped));
@@ -269,12 +263,12 @@ fn action(
             step
         }
         Action::SetTablespace { tablespace, .. } => {
-            let mut step = alone(&forms::SET_TABLESPACE);
             let there = relation.tablespace.as_str();
             if *tablespace != there && !(there.is_empty() && *tablespace == "pg_default") {
-                step.raise(WorkKind::Rewrite);
+                // Its file is copied; its indexes stay.
+                builder.work_on_table(&relation.name, WorkKind::Rewrite);
             }
-            step
+            alone(&forms::SET_TABLESPACE)
         }
         Action::SetOptions { options } => alone(options_form(options)),
         Action::ResetOptions { options } => {

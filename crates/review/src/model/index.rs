@@ -174,7 +174,8 @@ fn reindex_index(builder: &mut Builder<'_>, reindex: &Reindex, table: &Relation,
         }
         for own in &partition.indexes {
             if is_below(builder.catalog, own, &index.name) {
-                builder.take_index(form, Whom::Index, &own.name);
+                let whom = if own.is_partitioned { Whom::Partitions } else { Whom::Index };
+                builder.take_index(form, whom, &own.name);
                 rebuild(builder, partition, own);
             }
         }
