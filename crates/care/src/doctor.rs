@@ -19,7 +19,7 @@ mod wording;
 pub(crate) use capacity::Pool;
 pub use capacity::{Declared, capacity_units};
 pub use check::{Check, checks};
-pub(crate) use check::{Judge, Needs, Outcome, Rows, Told, index, table};
+pub(crate) use check::{INDEX_OID, Judge, Needs, Outcome, Rows, Told, index, table};
 pub use diagnose::{Diagnosis, Options, diagnose};
 pub(crate) use facts::Facts;
 pub use facts::Thresholds;

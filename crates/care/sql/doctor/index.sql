@@ -1,5 +1,5 @@
 -- purpose: every index of user tables with all that makes two of them the same, or one of them needed
--- params: none
+-- params: none; `{last_scan}` is the time of the last scan, where the version knows it
 -- locks: ACCESS SHARE for a moment on tables with an invalid index, where nobody holds or asks for more; else none:
 --   sizes are those of pg_class, expressions are compared as stored trees
 -- index: pg_index by indexrelid and indrelid, pg_class, pg_attribute and pg_constraint by oid
@@ -11,15 +11,11 @@ with build as materialized (
 hidden_build as materialized (
   select count(*) as builds from pg_stat_progress_create_index as b where b.relid is null
 ),
-backed as materialized (
-  select k.conindid, (array_agg(k.conname::text order by k.contype))[1] as constraint_name,
-    (array_agg(k.contype::text order by k.contype))[1] as constraint_type
-  from pg_constraint as k
-  where k.conindid <> 0 and k.contype in ('p', 'u', 'x')
-  group by k.conindid
-),
 referred as materialized (
-  select k.conindid, count(*) as keys from pg_constraint as k where k.contype = 'f' and k.conindid <> 0 group by 1
+  select k.conindid from pg_constraint as k where k.contype = 'f' and k.conindid <> 0
+),
+foreign_key as materialized (
+  select distinct k.conrelid from pg_constraint as k where k.contype = 'f'
 ),
 exclusive as materialized (
   select distinct l.relation from pg_locks as l where l.mode = 'AccessExclusiveLock' and l.relation is not null
@@ -32,14 +28,12 @@ select
   tn.nspname::text as table_schema,
   t.relname::text as table_name,
   t.relkind::text as table_kind,
-  t.relispartition as is_of_partition,
   m.amname::text as method,
   i.indisunique as is_unique,
   i.indisprimary as is_primary,
   i.indisexclusion as is_exclusion,
   i.indimmediate as is_immediate,
   i.indisvalid as is_valid,
-  i.indisready as is_ready,
   i.indislive as is_live,
   i.indisreplident as is_replica_identity,
   i.indisclustered as is_clustered,
@@ -49,31 +43,26 @@ select
   i.indclass::text as classes,
   i.indcollation::text as collations,
   i.indoption::text as options,
-  coalesce(
-    (
-      select jsonb_agg(a.attname::text order by p.place)
-      from unnest(string_to_array(i.indkey::text, ' ')::smallint[]) with ordinality as p (number, place)
-      left join pg_attribute as a on a.attrelid = i.indrelid and a.attnum = p.number
-    ),
-    '[]'
-  ) as columns,
   -- Places in the text of the statement are part of the stored tree and say nothing.
   md5(regexp_replace(i.indexprs::text, ':location -?[0-9]+', '', 'g')) as expressions,
   md5(regexp_replace(i.indpred::text, ':location -?[0-9]+', '', 'g')) as predicate,
   coalesce(i.indpred::text ~ '^\{NULLTEST .*:nulltesttype 1 ', false) as is_not_null_predicate,
-  b.constraint_name,
-  b.constraint_type,
-  coalesce(r.keys, 0) as referred_by,
-  h.inhparent::bigint as parent_oid,
+  (
+    select k.conname::text
+    from pg_constraint as k
+    where k.conrelid = i.indrelid and k.conindid = i.indexrelid and k.contype in ('p', 'u', 'x')
+    order by k.contype
+    limit 1
+  ) as constraint_name,
+  (i.indexrelid in (select r.conindid from referred as r))::integer as referred_by,
+  (select h.inhparent::bigint from pg_inherits as h where h.inhrelid = i.indexrelid limit 1) as parent_oid,
   x.relpages::bigint as pages,
-  x.reltuples::float8 as tuples,
-  coalesce(to_jsonb(x.reloptions), '[]') as index_options,
   coalesce(pg_stat_get_numscans(i.indexrelid), 0) as scans,
-  extract(epoch from now() - (to_jsonb(s) ->> 'last_idx_scan')::timestamptz)::float8 as last_scan_s,
+  extract(epoch from now() - {last_scan})::float8 as last_scan_s,
   coalesce(pg_stat_get_tuples_inserted(i.indrelid), 0) + coalesce(pg_stat_get_tuples_updated(i.indrelid), 0)
     + coalesce(pg_stat_get_tuples_deleted(i.indrelid), 0) as table_writes,
   -- A foreign key's columns, in any order, are the head of it.
-  exists (
+  i.indrelid in (select f.conrelid from foreign_key as f) and exists (
     select
     from pg_constraint as k
     where k.contype = 'f' and k.conrelid = i.indrelid
@@ -105,8 +94,6 @@ select
   end as definition,
   exists (select from build as w where w.index_relid = i.indexrelid) as is_being_built,
   (select h.builds from hidden_build as h) as hidden_builds,
-  i.indrelid in (select e.relation from exclusive as e)
-    or i.indexrelid in (select e.relation from exclusive as e) as is_locked,
   exists (
     select from pg_depend as d
     where d.classid = 'pg_class'::regclass and d.objid = i.indrelid and d.deptype = 'e'
@@ -117,10 +104,6 @@ join pg_namespace as n on n.oid = x.relnamespace
 join pg_class as t on t.oid = i.indrelid
 join pg_namespace as tn on tn.oid = t.relnamespace
 join pg_am as m on m.oid = x.relam
-left join pg_inherits as h on h.inhrelid = i.indexrelid
-left join backed as b on b.conindid = i.indexrelid
-left join referred as r on r.conindid = i.indexrelid
-left join pg_stat_all_indexes as s on s.indexrelid = i.indexrelid
 where t.relkind in ('r', 'p', 'm')
   and tn.nspname not in ('pg_catalog', 'information_schema', 'pg_toast')
   and tn.nspname not like 'pg\_temp\_%'

@@ -1,6 +1,6 @@
--- purpose: how far each sequence is from its own end and from that of the column that it feeds
+-- purpose: every sequence with its own end and that of the column that it feeds
 -- params: none
--- locks: ROW EXCLUSIVE on each sequence for a moment, as every nextval; none on tables
+-- locks: none: the last values are asked for apart, some at a time
 -- index: pg_sequence by seqrelid, pg_depend by refobjid
 select
   c.oid::bigint as oid,
@@ -13,16 +13,6 @@ select
   q.seqmax as maximum,
   q.seqcycle as cycles,
   has_sequence_privilege(c.oid, 'select,usage') as may_read,
-  case
-    when has_sequence_privilege(c.oid, 'select,usage')
-      and not (pg_is_in_recovery() and c.relpersistence = 'u')
-      and not exists (
-        select from pg_locks as l where l.relation = c.oid and l.mode in (
-        'AccessExclusiveLock', 'ExclusiveLock', 'ShareRowExclusiveLock', 'ShareLock'
-      )
-      )
-    then pg_sequence_last_value(c.oid)
-  end as last_value,
   u.schema as table_schema,
   u.table_name,
   u.column_name,

@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 use posthaste_report::{Finding, Severity};
 
 use super::indexes::{Index, SQL};
-use crate::doctor::{Check, Facts, Judge, Needs, Outcome, Rows, Told, Unseen, bytes, counted, index, remedy};
+use crate::doctor::{
+    Check, Facts, INDEX_OID, Judge, Needs, Outcome, Rows, Told, Unseen, bytes, counted, index, remedy,
+};
 
 pub(crate) const CHECK: Check = Check {
     code: "duplicate-index",
@@ -125,7 +127,7 @@ fn finding(one: &Index, other: &Index, facts: &Facts) -> Finding {
             format!("{} to the table each write both", counted(one.table_writes, "write")),
             facts.counters_age_s,
         );
-    finding.object.columns = one.column_names();
+    finding.counts.insert(INDEX_OID.to_owned(), one.oid);
     if !is_same && one.pages * 4 < other.pages {
         finding = finding.depends_on("whether it is read so often that its smaller size counts");
     }

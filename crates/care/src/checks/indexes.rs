@@ -33,8 +33,6 @@ pub(super) struct Index {
     pub classes: String,
     pub collations: String,
     pub options: String,
-    /// Names of the key's and the included columns; none for an expression.
-    pub columns: Vec<Option<String>>,
     /// Fingerprints of the stored trees.
     pub expressions: Option<String>,
     pub predicate: Option<String>,
@@ -150,10 +148,6 @@ impl Index {
     pub(super) fn is_same_key(&self, other: &Index) -> bool {
         self.is_served_by(other) && other.is_served_by(self)
     }
-
-    pub(super) fn column_names(&self) -> Vec<String> {
-        self.columns.iter().take(self.key_count).flatten().cloned().collect()
-    }
 }
 
 #[cfg(test)]
@@ -163,7 +157,7 @@ pub(super) fn row(oid: i64, name: &str, more: serde_json::Value) -> serde_json::
         "method": "btree", "is_unique": false, "is_primary": false, "is_exclusion": false, "is_immediate": true,
         "is_valid": true, "is_live": true, "is_replica_identity": false, "is_clustered": false,
         "nulls_not_distinct": false, "key_count": 1, "key": "2", "classes": "10", "collations": "0", "options": "0",
-        "columns": ["a"], "expressions": null, "predicate": null, "constraint_name": null, "referred_by": 0,
+        "expressions": null, "predicate": null, "constraint_name": null, "referred_by": 0,
         "parent_oid": null, "pages": 100, "scans": 50, "last_scan_s": null, "table_writes": 1000,
         "serves_foreign_key": false, "lacking": null, "definition": null, "is_being_built": false,
         "hidden_builds": 0, "is_of_extension": false}"#;

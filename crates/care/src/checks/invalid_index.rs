@@ -8,7 +8,9 @@ use posthaste_base::quote;
 use posthaste_report::{Confidence, Finding, Severity, Step};
 
 use super::indexes::{Index, SQL};
-use crate::doctor::{Check, Facts, Judge, Needs, Outcome, Rows, Told, Unseen, bytes, counted, index, remedy};
+use crate::doctor::{
+    Check, Facts, INDEX_OID, Judge, Needs, Outcome, Rows, Told, Unseen, bytes, counted, index, remedy,
+};
 
 pub(crate) const CHECK: Check = Check {
     code: "invalid-index",
@@ -124,7 +126,7 @@ fn finding(one: &Index, kind: Kind, facts: &Facts) -> Finding {
     let mut finding = Finding::new(CHECK.code, severity, message)
         .about(index(&one.schema, &one.table_name, &one.name))
         .count("bytes", one.pages * facts.block_bytes);
-    finding.object.columns = one.column_names();
+    finding.counts.insert(INDEX_OID.to_owned(), one.oid);
     for lacking in one.lacking.iter().flatten() {
         let name = Name::new(lacking.schema.as_str(), lacking.name.as_str());
         finding = finding.evidence(format!("{} lacks it", name.quoted()));

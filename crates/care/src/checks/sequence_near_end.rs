@@ -2,17 +2,20 @@
 //!
 //! Not for: keys that no sequence feeds (see `integer_key_near_end`).
 
+use std::collections::BTreeMap;
+
+use futures::future::FutureExt as _;
 use posthaste_base::catalog::Name;
 use posthaste_report::{Finding, Object, Severity, Step};
 use serde::Deserialize;
 
-use crate::doctor::{Check, Facts, Judge, Needs, Outcome, Rows, Told, Unseen, counted, percent, remedy};
+use crate::doctor::{Check, Facts, Judge, Needs, Outcome, Told, Unseen, Visitor, counted, percent, remedy};
 
 pub(crate) const CHECK: Check = Check {
     code: "sequence-near-end",
     title: "sequences near their end or that of their column",
     needs: Needs::NOTHING,
-    judge: Judge::Rows(include_str!("../../sql/doctor/sequence.sql"), judge),
+    judge: Judge::Visit(|visitor, facts| look(visitor, facts).boxed()),
 };
 
 #[derive(Deserialize)]
@@ -27,6 +30,7 @@ struct Row {
     maximum: i64,
     cycles: bool,
     may_read: bool,
+    #[serde(default)]
     last_value: Option<i64>,
     table_schema: Option<String>,
     table_name: Option<String>,
@@ -34,11 +38,44 @@ struct Row {
     column_type: Option<String>,
 }
 
-fn judge(rows: &Rows, facts: &Facts) -> Result<Outcome, Unseen> {
-    let rows: Vec<Row> = rows.of()?;
+/// Asked for at once. Each costs the server a lock until the statement ends.
+const AT_ONCE: usize = 50;
+/// In all: those that can be full soon come first.
+const ASKED_MAX: usize = 2_000;
+
+#[derive(Deserialize)]
+struct Last {
+    oid: i64,
+    last_value: Option<i64>,
+}
+
+async fn look(visitor: &Visitor, facts: &Facts) -> Result<Outcome, Unseen> {
+    let mut rows: Vec<Row> = visitor.rows(include_str!("../../sql/doctor/sequence.sql")).await?.of()?;
+    rows.sort_by_key(|row| (end(row).unsigned_abs(), row.oid));
+    let readable: Vec<i64> = rows.iter().filter(|row| row.may_read).map(|row| row.oid).collect();
+    let mut values = BTreeMap::new();
+    for oids in readable.iter().take(ASKED_MAX).collect::<Vec<_>>().chunks(AT_ONCE) {
+        let oids: Vec<String> = oids.iter().map(ToString::to_string).collect();
+        let asked = format!("{{{}}}", oids.join(","));
+        let sql = include_str!("../../sql/doctor/sequence_value.sql");
+        let found: Vec<Last> = visitor.rows_with(sql, &[&asked]).await?.of()?;
+        values.extend(found.into_iter().filter_map(|value| Some((value.oid, value.last_value?))));
+    }
+    for row in &mut rows {
+        row.last_value = values.get(&row.oid).copied();
+    }
+    let mut outcome = judge(&rows, facts);
+    let left = readable.len().saturating_sub(ASKED_MAX);
+    if left > 0 {
+        outcome.skipped.push(format!("{} with the most room: there are too many", counted(left, "sequence")));
+    }
+    Ok(outcome)
+}
+
+fn judge(rows: &[Row], facts: &Facts) -> Outcome {
     let mut outcome = Outcome::default();
     let mut most: f64 = 0.0;
-    for row in &rows {
+    for row in rows {
         let Some(used) = used(row) else { continue };
         most = most.max(used);
         if !row.cycles && used >= facts.thresholds.run_out_share {
@@ -57,7 +94,7 @@ fn judge(rows: &Rows, facts: &Facts) -> Result<Outcome, Unseen> {
         counted(rows.len(), "sequence"),
         percent(most, 1.0)
     );
-    Ok(outcome)
+    outcome
 }
 
 /// The last number that both the sequence and its column can have, in the direction in which it counts.
@@ -148,7 +185,7 @@ fn way_out(row: &Row, column_ends_first: bool) -> (&'static str, Vec<Step>) {
 mod tests {
     use serde_json::{Value, json};
 
-    use super::super::tests::{facts, judged};
+    use super::super::tests::facts;
     use super::*;
 
     fn check(more: Value, expected: Option<(Severity, usize)>) {
@@ -157,7 +194,8 @@ mod tests {
             "table_schema": "s", "table_name": "t", "column_name": "id", "column_type": "bigint"});
         let Value::Object(more) = more else { panic!("more fields") };
         row.as_object_mut().unwrap().extend(more.clone());
-        let found = judged(&CHECK, &facts(), json!([row])).findings;
+        let row: Row = serde_json::from_value(row).unwrap();
+        let found = judge(&[row], &facts()).findings;
         let said = found.first().map(|one| (one.severity, one.remedy.as_ref().unwrap().steps.len()));
         assert_eq!(said, expected, "{more:?}");
     }

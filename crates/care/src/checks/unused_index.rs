@@ -9,7 +9,8 @@ use posthaste_report::{Confidence, Finding, Severity};
 
 use super::indexes::{Index, SQL};
 use crate::doctor::{
-    Check, Facts, Judge, Needs, Outcome, Rows, Told, Unseen, bytes, counted, duration, index, remedy,
+    Check, Facts, INDEX_OID, Judge, Needs, Outcome, Rows, Told, Unseen, bytes, counted, duration, index,
+    remedy,
 };
 
 /// The planner's own look at the ends of an index counts as a scan, so that a handful is none.
@@ -127,7 +128,7 @@ fn finding(one: &Index, all: &[&Index], pages: i64, seen: Seen, facts: &Facts) -
         .sure(confidence)
         .evidence_aged("counted on this server", age_s)
         .evidence(format!("{} to its table each cost a write to it", counted(writes, "write")));
-    finding.object.columns = one.column_names();
+    finding.counts.insert(INDEX_OID.to_owned(), one.oid);
     if age_s.is_none() {
         finding = finding.depends_on("since when scans are counted, which is not known");
     } else if !is_long {

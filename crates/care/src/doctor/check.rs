@@ -10,6 +10,9 @@ use serde_json::Value;
 
 use super::{Facts, Unseen, Visitor};
 
+/// Under this name a finding about an index holds its oid until the diagnosis is whole.
+pub(crate) const INDEX_OID: &str = "index_oid";
+
 pub struct Check {
     /// Of all its findings, and the name of its page in `docs/checks/`.
     pub code: &'static str,

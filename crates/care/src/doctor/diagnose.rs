@@ -11,7 +11,7 @@ use posthaste_report::{Finding, Report, Skipped, Step, Target as Looked};
 use serde::Deserialize;
 
 use super::remedy::DROP_INDEX;
-use super::{Check, Declared, Facts, Judge, Outcome, Rows, Snapshot, Thresholds, Unseen, Visitor};
+use super::{Check, Declared, Facts, INDEX_OID, Judge, Outcome, Rows, Snapshot, Thresholds, Unseen, Visitor};
 use crate::checks;
 
 #[derive(Clone, Debug)]
@@ -181,9 +181,14 @@ impl<'a> Round<'a> {
         }
     }
 
+    /// The few places of a query that depend on the server.
     fn filled(&self, sql: &str) -> String {
-        checks::statements_view(&self.facts)
-            .map_or_else(|| sql.to_owned(), |view| sql.replace("{view}", &view))
+        let view = checks::statements_view(&self.facts).unwrap_or_default();
+        let last_scan = match self.facts.major() {
+            0..=15 => "null::timestamptz",
+            _ => "pg_stat_get_lastscan(i.indexrelid)",
+        };
+        sql.replace("{view}", &view).replace("{last_scan}", last_scan)
     }
 
     async fn reconnect_once(&mut self) {
@@ -211,6 +216,7 @@ impl<'a> Round<'a> {
 
     async fn end(mut self) -> Diagnosis {
         complete_undo(&self.visitor, &mut self.findings).await;
+        complete_columns(&self.visitor, &mut self.findings).await;
         let looked =
             Looked { name: self.facts.database.clone(), server_version: Some(self.facts.version.clone()) };
         self.skipped.dedup();
@@ -257,6 +263,31 @@ async fn complete_undo(visitor: &Visitor, findings: &mut [Finding]) {
         let found = definitions.iter().find(|definition| definition.oid.to_string() == oid);
         if let Some(text) = found.and_then(|definition| definition.definition.as_deref()) {
             step.undo = vec![beside_writes(text)];
+        }
+    }
+}
+
+/// Findings about indexes know them by oid until here; their columns are asked for together.
+async fn complete_columns(visitor: &Visitor, findings: &mut [Finding]) {
+    #[derive(Deserialize)]
+    struct Columns {
+        oid: i64,
+        columns: Vec<String>,
+    }
+    let oids: Vec<i64> =
+        findings.iter().filter_map(|finding| finding.counts.get(INDEX_OID).copied()).collect();
+    if oids.is_empty() {
+        return;
+    }
+    let asked: Vec<String> = oids.iter().map(ToString::to_string).collect();
+    let asked = format!("{{{}}}", asked.join(","));
+    let rows = visitor.rows_with(include_str!("../../sql/doctor/index_columns.sql"), &[&asked]).await;
+    let known = rows.and_then(|rows| rows.of::<Columns>()).unwrap_or_default();
+    let known: BTreeMap<i64, Vec<String>> = known.into_iter().map(|one| (one.oid, one.columns)).collect();
+    for finding in findings {
+        // An oid means nothing to a reader, and another one after a restore.
+        if let Some(columns) = finding.counts.remove(INDEX_OID).and_then(|oid| known.get(&oid)) {
+            finding.object.columns.clone_from(columns);
         }
     }
 }

@@ -28,6 +28,17 @@ async fn server() -> DurableServer {
     .await
 }
 
+/// One server for what needs statistics of statements and little else: making one takes longer than they do.
+#[tokio::test]
+async fn grants_snapshots_proofs_and_lost_sessions() {
+    let server = server().await;
+    roles::what_is_hidden_is_said(&server).await;
+    many::a_snapshot_is_subtracted(&server).await;
+    roles::a_proposal_is_proven(&server).await;
+    worst_hour::a_session_that_is_ended_is_made_once_more(&server).await;
+    server.remove().await;
+}
+
 /// A new database on it, filled from a script.
 async fn database(server: &DurableServer, name: &str, script: &str) -> Target {
     let admin = connect(&server.target).await;

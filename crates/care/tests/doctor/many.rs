@@ -1,9 +1,9 @@
 //! A thousand tables, and a snapshot that is subtracted.
 
 use posthaste_care::doctor::Options;
-use posthaste_testkit::db::TestDb;
+use posthaste_testkit::db::{DurableServer, TestDb};
 
-use super::{connect, database, diagnosed, run, server};
+use super::{connect, database, diagnosed, run};
 
 #[tokio::test]
 async fn a_thousand_tables_are_looked_at() {
@@ -24,11 +24,10 @@ async fn a_thousand_tables_are_looked_at() {
     assert_eq!(duplicates, 1_000);
 }
 
-#[tokio::test]
-async fn a_snapshot_is_subtracted_and_nothing_is_reset() {
-    let server = server().await;
+/// A snapshot is subtracted, and nothing is reset.
+pub(crate) async fn a_snapshot_is_subtracted(server: &DurableServer) {
     let script = "create extension pg_stat_statements; create table t (id integer primary key)";
-    let target = database(&server, "counted", script).await;
+    let target = database(server, "counted", script).await;
     let session = connect(&target).await;
     let slow = "select pg_sleep(0.12), id from t";
     let only = |since| Options { only: vec!["slow-query".into()], since, ..Options::default() };
@@ -45,5 +44,4 @@ async fn a_snapshot_is_subtracted_and_nothing_is_reset() {
     assert_eq!(later.report.findings[0].counts["calls"], 3);
     let whole = diagnosed(&target, &only(None)).await;
     assert_eq!(whole.report.findings[0].counts["calls"], 9);
-    server.remove().await;
 }

@@ -2,10 +2,10 @@
 
 use posthaste_care::doctor::{Options, checks};
 use posthaste_report::Severity;
-use posthaste_testkit::db::{TestDb, versions};
+use posthaste_testkit::db::{DurableServer, TestDb, versions};
 
 use super::worst_hour::as_user;
-use super::{connect, database, diagnosed, run, server, shown};
+use super::{connect, database, diagnosed, run, shown};
 
 const SCHEMA: &str = "
     create extension pg_stat_statements;
@@ -20,10 +20,9 @@ const SCHEMA: &str = "
     create role watcher login in role pg_monitor;
     create role nobody login;";
 
-#[tokio::test]
-async fn what_a_missing_grant_hides_is_said() {
-    let server = server().await;
-    let target = database(&server, "shop", SCHEMA).await;
+/// What a missing grant hides is said.
+pub(crate) async fn what_is_hidden_is_said(server: &DurableServer) {
+    let target = database(server, "shop", SCHEMA).await;
     let other = connect(&target).await;
     run(&other, "begin; select 1").await;
     for user in ["watcher", "nobody"] {
@@ -51,7 +50,6 @@ async fn what_a_missing_grant_hides_is_said() {
         let failed: Vec<_> = report.skipped.iter().filter(|one| one.why.contains("SQLSTATE")).collect();
         assert!(failed.is_empty(), "{user}: {failed:#?}");
     }
-    server.remove().await;
 }
 
 #[tokio::test]
@@ -97,14 +95,12 @@ async fn a_code_that_does_not_exist_is_refused() {
 }
 
 /// Where the machine has HypoPG, the planner itself is asked.
-#[tokio::test]
-async fn a_proposal_is_proven_by_a_hypothetical_index() {
-    let server = server().await;
+pub(crate) async fn a_proposal_is_proven(server: &DurableServer) {
     let script = "create extension pg_stat_statements;
         create table big (id bigint primary key, a integer not null, b integer not null);
         insert into big select n, n % 5000, n % 2 from generate_series(1, 100000) as n;
 \n-- next\nanalyze";
-    let target = database(&server, "shop", script).await;
+    let target = database(server, "proven", script).await;
     let session = connect(&target).await;
     let sql = "select exists (select from pg_available_extensions where name = 'hypopg')";
     let has_hypopg: bool = session.query_one(sql, &[]).await.expect("extensions").get(0);
@@ -121,5 +117,4 @@ async fn a_proposal_is_proven_by_a_hypothetical_index() {
     assert_eq!(findings.iter().map(|finding| finding.object.columns.clone()).collect::<Vec<_>>(), [["a"]]);
     let words = if has_hypopg { "the planner takes it" } else { "estimated" };
     assert!(findings[0].evidence.iter().any(|one| one.text.contains(words)), "{:#?}", findings[0]);
-    server.remove().await;
 }

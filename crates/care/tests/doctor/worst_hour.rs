@@ -116,11 +116,9 @@ pub(crate) fn as_user(target: &Target, user: &str) -> Target {
     target.clone().with_settings(&[("role", user)])
 }
 
-/// Connections that are ended in the middle of a diagnosis cost one check, and not the others.
-#[tokio::test]
-async fn a_session_that_is_ended_is_made_once_more() {
-    let server = super::server().await;
-    let target = database(&server, "cut", "create table t (id integer primary key)").await;
+/// A connection that is ended in the middle of a diagnosis costs one check, and not the others.
+pub(crate) async fn a_session_that_is_ended_is_made_once_more(server: &DurableServer) {
+    let target = database(server, "cut", "create table t (id integer primary key)").await;
     let admin = connect(&server.target).await;
     let ender = tokio::spawn(async move {
         let end = "select count(pg_terminate_backend(pid)) from pg_stat_activity where application_name = 'posthaste doctor'";
@@ -138,5 +136,4 @@ async fn a_session_that_is_ended_is_made_once_more() {
         assert!(lost <= 1, "{:#?}", diagnosis.report.skipped);
     }
     ender.await.expect("the ender");
-    server.remove().await;
 }
