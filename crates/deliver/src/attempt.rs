@@ -2,13 +2,16 @@
 
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
 use posthaste_base::{Category, Priority};
 use posthaste_broker::{Attempted, Broker, Effect, Message, Queue, Settlement, effect};
 use posthaste_engine::backoff::Backoff;
+use posthaste_engine::body;
 use posthaste_engine::failure::{Failure, Next, Transport, after_failure, classify_http, classify_transport};
 use posthaste_engine::guard::{Admit, Outcome};
 use posthaste_observe::TraceParent;
+use serde_json::{Value, json};
 
 use crate::gate::{Destination, Gate};
 use crate::{Answer, Client, Request, TransportKind, webhook};
@@ -101,11 +104,13 @@ impl Shared {
             Err(error) => return refused(classify_transport(Transport::AddressRefused, &error.to_string())),
         };
         let webhook_id = format!("msg_{}", message.id);
+        let template = destination.declared.settings.body.as_ref();
+        let body = template.map_or_else(|| message.payload.clone(), |template| filled_in(template, message));
         let traceparent = traceparent(message);
         let attempt = webhook::Attempt {
             webhook_id: &webhook_id,
             timestamp_seconds: self.broker.clock().now().as_second(),
-            body: &message.payload,
+            body: &body,
             content_type: None,
             keys: destination.keys(),
             idempotency_key: message.event.as_ref().map_or(&webhook_id, |event| &event.key),
@@ -115,7 +120,7 @@ impl Shared {
         };
         let mut headers = webhook::headers(&attempt);
         add_own_headers(&mut headers, destination);
-        let request = Request { endpoint, body: message.payload.clone(), headers, timeout };
+        let request = Request { endpoint, body, headers, timeout };
         called(self.client.post(request).await, self.now_ms())
     }
 
@@ -128,6 +133,20 @@ impl Shared {
         called: Called,
     ) -> Settlement {
         let Called { status, latency_ms, failure, response } = called;
+        let destination = gate.destination();
+        let endpoint = &destination.declared.name;
+        // One step of the event's way, which its correlation id ties to the others.
+        tracing::debug!(
+            event.id = message.event.as_ref().map(|event| event.id.to_string()),
+            message.id = %message.id,
+            endpoint.name = endpoint,
+            receive = message.receives,
+            status,
+            latency_ms,
+            code = failure.as_ref().map(|one| one.code.as_ref()),
+            "{} by `{endpoint}`",
+            if failure.is_none() { "taken" } else { "not taken" },
+        );
         gate.metrics
             .attempt(failure.as_ref().map(|one| one.category), Duration::from_millis(latency_ms.into()));
         let attempted = Attempted {
@@ -251,6 +270,29 @@ pub(crate) fn add_own_headers(headers: &mut http::HeaderMap, destination: &Desti
             headers.entry(name).or_insert(value);
         }
     }
+}
+
+/// The body that an endpoint of its own form gets.
+fn filled_in(template: &Value, message: &Message) -> Bytes {
+    let object = |text: Option<&str>| text.and_then(|text| serde_json::from_str::<Value>(text).ok());
+    let payload = serde_json::from_slice(&message.payload)
+        .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&message.payload).into_owned()));
+    let mut event = json!({
+        "id": message.id,
+        "type": "message",
+        "attributes": object(message.attributes.as_deref()),
+        "payload": payload,
+    });
+    if let Some(of) = &message.event {
+        event["id"] = json!(of.id);
+        event["type"] = json!(of.event_type);
+        event["key"] = json!(of.key);
+        event["subject"] = json!(of.subject);
+        event["priority"] = json!(of.priority);
+        event["dueAt"] = json!(of.due_at);
+        event["attributes"] = json!(object(of.attributes.as_deref()));
+    }
+    body::render(template, &event).to_string().into()
 }
 
 /// The caller's trace goes on: a new span of the trace that the correlation id names.

@@ -7,9 +7,11 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use posthaste_base::limits::PAYLOAD_BYTES_MAX;
 use posthaste_base::{Category, Code, QueueId, Result, SubscriptionId};
 use posthaste_broker::{Broker, Catalog, Destination, Endpoint, EndpointKind, Message, Queue, Settlement};
 use posthaste_engine::failure::Failure;
+use posthaste_observe::{CorrelationId, TraceParent, correlation};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -28,6 +30,8 @@ const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(500);
 const UNKNOWN_MS: i64 = 1_000;
 /// Messages of one receive.
 const RECEIVE_MAX: usize = 500;
+/// A call to a function carries less than its batch where the payloads are large (requirements, A8).
+const CALL_BYTES_MAX: usize = PAYLOAD_BYTES_MAX;
 
 #[derive(Clone, Debug)]
 pub struct WorkerOptions {
@@ -93,6 +97,19 @@ enum Load {
     Nowhere(Message),
     /// The catalog could not be asked.
     Unknown(Message),
+}
+
+impl Load {
+    /// What its log lines are found by: the id that its event came with. A batch has many, so it has none.
+    fn correlation(&self) -> Option<CorrelationId> {
+        let (Self::Webhook(_, message) | Self::Nowhere(message) | Self::Unknown(message)) = self else {
+            return None;
+        };
+        let id = message.event.as_ref()?.correlation_id.as_deref()?;
+        // A whole `traceparent` is known by its trace.
+        let trace = TraceParent::parse(id.as_bytes()).map(CorrelationId::of_trace);
+        trace.or_else(|| CorrelationId::parse(id.as_bytes()))
+    }
 }
 
 impl Crew {
@@ -187,8 +204,13 @@ impl Crew {
             let (crew, queue) = (self.clone(), queue.clone());
             let metrics = self.shared.broker.queue_metrics(&queue);
             metrics.busy.increment(n as f64);
+            let correlation = load.correlation();
             attempts.spawn(async move {
-                crew.carry(&queue, load).await;
+                let carried = crew.carry(&queue, load);
+                match correlation {
+                    Some(id) => correlation::scope(id, carried).await,
+                    None => carried.await,
+                }
                 metrics.busy.decrement(n as f64);
                 drop(places);
             });
@@ -201,6 +223,7 @@ impl Crew {
         let now_ms = self.shared.now_ms();
         let mut loads = Vec::with_capacity(messages.len());
         let mut batches: HashMap<i32, (Arc<Gate>, usize, Vec<Message>)> = HashMap::new();
+        let n_bytes = |batch: &[Message]| batch.iter().map(|message| message.payload.len()).sum::<usize>();
         for message in messages {
             let Some(endpoint) = endpoint_of(catalog, message.subscription) else {
                 loads.push(Load::Nowhere(message));
@@ -213,6 +236,9 @@ impl Crew {
                     let batch_max = endpoint.settings.batch.max(1) as usize;
                     let (gate, _, batch) =
                         batches.entry(endpoint.id.0).or_insert_with(|| (gate, batch_max, Vec::new()));
+                    if !batch.is_empty() && n_bytes(batch) + message.payload.len() > CALL_BYTES_MAX {
+                        loads.push(Load::Function(gate.clone(), std::mem::take(batch)));
+                    }
                     batch.push(message);
                     if batch.len() >= batch_max {
                         loads.push(Load::Function(gate.clone(), std::mem::take(batch)));

@@ -47,6 +47,35 @@ async fn completed_and_failed_events_are_told_of_once_each() {
     assert_eq!(office.calls("/ends").len(), 2, "what is told has no end of its own");
 }
 
+/// Chats, pagers, mail and SMS have interfaces of their own, which a template speaks.
+#[tokio::test]
+async fn a_dead_letter_is_told_to_a_chat_in_its_own_words() {
+    let chat = r#"
+        [endpoints.chat]
+        url = "{receiver}/chat"
+        headers = { authorization = "Bearer t" }
+        body = { text = "{payload.type} {payload.subject}: {payload.deadLetter.error}", letter = "{payload.deadLetter.id}", place = ["{payload.deadLetter.queue}", "{payload.deadLetter.endpoint}", "{payload.deadLetter.code}"] }
+        [subscriptions.chat]
+        topic = "EventFailed"
+        endpoint = "chat"
+    "#;
+    let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+    let declared =
+        format!("{ORDERS}\n{chat}").replace("/chat\"\n", &format!("/chat\"\nsecret = \"{secret}\"\n"));
+    let office = PostOffice::open(&declared).await;
+    office.receiver.check_signatures(&[secret]);
+    office.receiver.behave("/shop", Behaviour::answer(410));
+    let bad = office.publish_as("order", |event| event.subject = Some("anna".into())).await.id;
+    let (letter, _) = office.died(bad).await;
+    until("the call", async || (!office.calls("/chat").is_empty()).then_some(())).await;
+    let call = &office.calls("/chat")[0];
+    assert_eq!((call.is_signature_valid, call.header("authorization")), (Some(true), Some("Bearer t")));
+    let body: Value = serde_json::from_slice(&call.body).unwrap();
+    let text = format!("order anna: {}", letter.error);
+    let place = serde_json::json!(["normal", "shop", letter.code]);
+    assert_eq!(body, serde_json::json!({"text": text, "letter": letter.id, "place": place}));
+}
+
 /// The first call is answered with `status` when the lease has run out and a second call has delivered the message.
 async fn check_late_answer(status: u16) {
     let mut office = PostOffice::without_worker(&told()).await;

@@ -92,3 +92,20 @@ async fn answer_too_long_to_be_read_settles_nothing() {
         assert_eq!((letter.category.as_str(), letter.code.as_str()), ("PROCESSING", "answer-too-long"));
     }
 }
+
+#[tokio::test]
+async fn large_messages_go_in_smaller_batches() {
+    let mut office = PostOffice::without_worker(&function()).await;
+    office.receiver.behave("/shop", Behaviour::answer(200));
+    let mut ids = Vec::new();
+    for n in 0..7 {
+        let text = format!(r#"{{"n": {n}, "text": "{}"}}"#, "x".repeat(100_000));
+        let event =
+            EventIn { event_type: Some("order".into()), ..EventIn::of(Payload::json(text.into()).unwrap()) };
+        ids.push(office.broker.publish(event).await.unwrap().id);
+    }
+    office.start_worker(options());
+    office.all_delivered(&ids).await;
+    let sizes: Vec<_> = office.calls("/shop").iter().map(|call| messages(&call.body).len()).collect();
+    assert!(sizes.iter().all(|size| *size <= 2) && sizes.iter().sum::<usize>() == 7, "{sizes:?}");
+}

@@ -10,4 +10,5 @@ mod functions;
 mod guards;
 mod modes;
 mod post_office;
+mod steps;
 mod stopping;
