@@ -360,14 +360,22 @@ impl<'a> Context<'a> {
         finding
     }
 
-    /// Where a part of the statement stands; parts of bodies stand where their statement does.
+    /// Where a part of the statement stands; parts of bodies stand where their statement does. Lines are counted from
+    /// the statement on, because a file may be a dump.
     fn location(&self, span: Option<Span>) -> Location {
         let outer = &self.all[self.index];
-        let (line, column) = match span.filter(|span| !span.is_empty() && outer.span.contains(*span)) {
-            Some(span) => place(self.text, span.start),
-            None => (self.located.line, self.located.column),
+        let mut location = Location {
+            file: self.file.to_owned(),
+            line: self.located.line,
+            column: self.located.column,
+            statement: outer.number,
         };
-        Location { file: self.file.to_owned(), line, column, statement: outer.number }
+        if let Some(span) = span.filter(|span| !span.is_empty() && outer.span.contains(*span)) {
+            let (line, column) = place(&self.text[outer.span.start..], span.start - outer.span.start);
+            location.line = outer.line + line - 1;
+            location.column = if line == 1 { outer.column + column - 1 } else { column };
+        }
+        location
     }
 }
 

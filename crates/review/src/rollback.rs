@@ -7,7 +7,7 @@ use posthaste_base::catalog::{Column, Constraint, Index, Name, Relation};
 use posthaste_report::Object;
 
 use crate::comment;
-use crate::context::{column_object, named_object, part_object, shown, table_object};
+use crate::context::{column_object, named_object, part_object, place, shown, table_object};
 use crate::parse;
 use crate::state::State;
 use crate::statement::{Action, Located, QueryKind, Statement};
@@ -51,10 +51,10 @@ pub(crate) fn commented(text: &str) -> Option<(String, u32)> {
     let mut line_of = None;
     let mut is_announced = false;
     for (offset, comment) in comment::comments(text) {
-        let first_line = text[..offset].matches('\n').count() + 1;
         for (at, words) in comment::words(comment).enumerate() {
             if is_announced && (begins_statement(words) || (line_of.is_some() && !is_rule(words))) {
-                line_of = line_of.or(u32::try_from(first_line + at).ok());
+                // Lines are counted once alone: a dump has very many comments.
+                line_of = line_of.or_else(|| u32::try_from(place(text, offset).0 as usize + at).ok());
                 script.push_str(words);
                 script.push('\n');
             } else if announces(words) {

@@ -50,10 +50,10 @@ insert into subscriptions (user_id, status, plan_type)
     select key_of('user', n * 6), case when n % 4 = 0 then 'cancelled' else 'active' end,
         (array['basic', 'premium', 'enterprise'])[1 + n % 3]
     from generate_series(1, :users / 6) n;
--- One user in a thousand has a score above 100.
+-- One user in five hundred has a score above 100.
 insert into user_job_matches
     select key_of('user', n), key_of('job', 1 + (n * 7 + m) % (1 + :users / 20)),
-        case when n % 1000 = 0 then 140 else (n * m) % 100 end
+        case when n % 500 = 0 then 140 else (n * m) % 100 end
     from generate_series(1, :users) n, generate_series(1, 8) m
     on conflict do nothing;
 insert into job_applications (user_id, job_id)
