@@ -20,6 +20,7 @@ mod integrity;
 mod keys;
 mod queue;
 mod redrive;
+mod review;
 mod schedule;
 mod schema;
 mod serve;
@@ -92,6 +93,7 @@ enum Command {
     Keys(keys::Keys),
     #[command(subcommand)]
     Catalog(catalog::Catalog),
+    Review(Box<review::Review>),
     Integrity(integrity::Integrity),
     #[command(subcommand)]
     Fix(fix::Fix),
@@ -127,6 +129,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::FailureMode(command) => command.run(place).await,
         Command::Keys(command) => command.run(place).await,
         Command::Catalog(command) => command.run().await,
+        Command::Review(command) => command.run(place).await,
         Command::Integrity(command) => command.run().await,
         Command::Fix(command) => command.run().await,
         Command::Archive(command) => command.run().await,

@@ -11,5 +11,6 @@ mod declare;
 mod embedded;
 mod events;
 mod program;
+mod review;
 mod serve;
 mod slow;
