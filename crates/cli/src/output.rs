@@ -137,6 +137,7 @@ const CALLERS: &[&str] = &[
     "payload",
     "attributes",
     "headers",
+    "body",
     "filter",
     "schema",
     "dates",

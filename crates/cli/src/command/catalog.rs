@@ -155,7 +155,7 @@ async fn read(visit: &Visit, how: How) -> Result<Data, Error> {
 }
 
 /// A reader never sees half of it.
-fn write(path: &Path, text: &str) -> Result<(), Error> {
+pub(crate) fn write(path: &Path, text: &str) -> Result<(), Error> {
     let mut unfinished = path.as_os_str().to_owned();
     unfinished.push(".unfinished");
     let unfinished = PathBuf::from(unfinished);

@@ -55,10 +55,15 @@ pub(crate) struct Publish {
 
 /// Show an event: how far it has come, its messages and attempts.
 #[derive(Args, Debug)]
-#[command(before_long_help = "Examples:\n  posthaste event show 0192f0c1-7a3e-7c2b-9d56-0a1b2c3d4e5f")]
+#[command(before_long_help = "Examples:\n  posthaste event show 0192f0c1-7a3e-7c2b-9d56-0a1b2c3d4e5f\n  \
+    posthaste event show --key order-7")]
 pub(crate) struct Show {
     /// The event's id.
-    id: String,
+    #[arg(required_unless_present = "key")]
+    id: Option<String>,
+    /// Its idempotency key, instead of its id.
+    #[arg(long, conflicts_with = "id")]
+    key: Option<String>,
     #[command(flatten)]
     output: Output,
 }
@@ -81,7 +86,13 @@ impl Event {
     pub(crate) async fn run(self, place: &Place) -> anyhow::Result<ExitCode> {
         with_broker(place, async |broker, _| match self {
             Event::Publish(publish) => publish.run(broker).await,
-            Event::Show(show) => show.output.one("event", &broker.show_event(show.id.parse()?).await?),
+            Event::Show(show) => {
+                let event = match &show.key {
+                    Some(key) => broker.event_of_key(key).await?,
+                    None => broker.show_event(show.id.unwrap_or_default().parse()?).await?,
+                };
+                show.output.one("event", &event)
+            }
             Event::Cancel(cancel) => {
                 let id: EventId = cancel.id.parse()?;
                 if cancel.consent.get(&format!("withdraw the event {id}"))? {

@@ -10,6 +10,7 @@ mod completions;
 mod config;
 mod demo;
 mod dlq;
+mod doctor;
 mod endpoint;
 mod event;
 mod failure_mode;
@@ -18,9 +19,13 @@ mod health_view;
 mod incident;
 mod integrity;
 mod keys;
+mod migrate;
+mod plan;
 mod queue;
 mod redrive;
 mod review;
+mod run;
+mod runs;
 mod schedule;
 mod schema;
 mod serve;
@@ -94,6 +99,13 @@ enum Command {
     #[command(subcommand)]
     Catalog(catalog::Catalog),
     Review(Box<review::Review>),
+    #[command(subcommand)]
+    Migrate(Box<migrate::Migrate>),
+    Doctor(Box<doctor::Doctor>),
+    Plan(Box<plan::Plan>),
+    Run(run::Run),
+    #[command(subcommand)]
+    Runs(runs::Runs),
     Integrity(integrity::Integrity),
     #[command(subcommand)]
     Fix(fix::Fix),
@@ -130,6 +142,11 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Keys(command) => command.run(place).await,
         Command::Catalog(command) => command.run().await,
         Command::Review(command) => command.run(place).await,
+        Command::Migrate(command) => command.run().await,
+        Command::Doctor(command) => command.run().await,
+        Command::Plan(command) => command.run().await,
+        Command::Run(command) => command.run().await,
+        Command::Runs(command) => command.run().await,
         Command::Integrity(command) => command.run().await,
         Command::Fix(command) => command.run().await,
         Command::Archive(command) => command.run().await,

@@ -129,7 +129,7 @@ impl Plan {
             talk(&format!("proven: {}", describe(planned)));
             return Ok(());
         }
-        let list = |differences: &[posthaste_review::simulate::Difference]| {
+        let list = |differences: &[posthaste_review::difference::Difference]| {
             differences.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
         };
         let message = match (wrong.is_empty(), proof.undo.is_empty()) {

@@ -192,6 +192,10 @@ const SECTIONS: &[Section] = &[
             ("timeout_ms", "How long one call may take, from connecting to the last byte."),
             ("batch", "Messages of one call, for a function."),
             ("headers", "Sent with every call: `{ x-tenant = \"shop\" }`."),
+            (
+                "body",
+                "What a webhook is sent instead of the payload, for receivers with a form of their own: `{ text = \"{type}: {payload.error}\" }`. See [delivery](delivery.md#endpoint).",
+            ),
             ("in_flight_max", "Calls of one node at a time: the bulkhead."),
             (
                 "rate",

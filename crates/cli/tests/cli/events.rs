@@ -40,6 +40,9 @@ async fn what_was_sent_is_shown_as_it_was_sent() {
     let id = event["id"].as_str().unwrap();
     program.run(&["event", "show", id]).check(0, &["payload.amount  ", "42.50\n", "1e-3\n"]);
     program.run(&["event", "show", id, "--format", "json"]).check(0, &[SENT]);
+    program.run(&["event", "show", "--key", event["key"].as_str().unwrap()]).check(0, &[id]);
+    program.run(&["event", "show", "--key", "nobody's"]).check(2, &["not-found", "nobody's"]);
+    program.run(&["event", "show"]).check(2, &["<ID>"]);
     program.run(&["queue", "peek", "review"]).check(0, &[SENT]);
     program.run(&["queue", "receive", "review", "--format", "json", "--settle"]).check(0, &[SENT]);
     let session = db.pool.get().await.unwrap();

@@ -54,7 +54,12 @@ pub(super) fn change(
             table.name.name
         ));
     }
-    draft.batches(title, batches, Undo::Impossible);
+    // What was only set in columns that the plan adds goes with them.
+    let is_new = |assignment: &crate::statement::Assignment| {
+        query.target.as_ref().is_some_and(|target| world.adds_column(&target.name, &assignment.column.name))
+    };
+    let is_all_new = query.kind == QueryKind::Update && query.assignments.iter().all(is_new);
+    draft.batches(title, batches, if is_all_new { Undo::WithAnother } else { Undo::Impossible });
     Ok(())
 }
 

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use posthaste_base::catalog::{Catalog, Index, Name, Relation, RelationKind};
 use posthaste_base::quote::identifier;
 
-use crate::statement::{Action, Located, ObjectName, Span, Statement};
+use crate::statement::{Action, ColumnDefinition, Located, ObjectName, Span, Statement};
 
 /// PostgreSQL cuts names at so many bytes.
 const NAME_BYTES_MAX: usize = 63;
@@ -99,15 +99,23 @@ impl<'a> World<'a> {
         if let Some(found) = found {
             return Some(found.type_name.clone());
         }
+        let added = self.added_column(table, column)?;
+        added.type_name.as_ref().map(|name| name.canonical.clone())
+    }
+
+    /// Whether the file adds that column.
+    pub(super) fn adds_column(&self, table: &ObjectName, column: &str) -> bool {
+        self.added_column(table, column).is_some()
+    }
+
+    fn added_column(&self, table: &ObjectName, column: &str) -> Option<&'a ColumnDefinition> {
         let name = self.name(table);
-        let actions = self.statements.iter().filter_map(|located| match &located.statement {
+        let clauses = self.statements.iter().filter_map(|located| match &located.statement {
             Statement::Alter(alter) if self.name(&alter.name) == name => Some(&alter.clauses),
             _ => None,
         });
-        actions.flatten().find_map(|clause| match &clause.action {
-            Action::AddColumn { column: added, .. } if added.name == column => {
-                added.type_name.as_ref().map(|name| name.canonical.clone())
-            }
+        clauses.flatten().find_map(|clause| match &clause.action {
+            Action::AddColumn { column: added, .. } if added.name == column => Some(added.as_ref()),
             _ => None,
         })
     }

@@ -1,0 +1,93 @@
+//! `posthaste migrate`: a folder of migrations, up and down, in the table of the folder's own tool.
+
+use posthaste_testkit::db::TestDb;
+
+use crate::program::{Outcome, Program};
+
+struct Site {
+    program: Program,
+    test: TestDb,
+}
+
+impl Site {
+    async fn with(files: &[(&str, &str)]) -> Self {
+        let site = Self { program: Program::alone(), test: TestDb::empty().await };
+        std::fs::create_dir_all(site.program.path("m")).expect("a folder");
+        for (name, text) in files {
+            site.write(name, text);
+        }
+        site
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.program.path("m").join(name), text).expect("a file");
+    }
+
+    fn run(&self, arguments: &[&str]) -> Outcome {
+        let mut all = vec!["migrate", arguments[0], "m", "--database", &self.test.url];
+        all.extend(&arguments[1..]);
+        self.program.run(&all)
+    }
+
+    #[track_caller]
+    fn check(&self, arguments: &[&str], code: i32, says: &str) -> Outcome {
+        let outcome = self.run(arguments);
+        assert_eq!(outcome.code, Some(code), "{outcome:#?}");
+        let all = format!("{}{}", outcome.stdout, outcome.stderr);
+        assert!(all.contains(says), "{says}: {outcome:#?}");
+        outcome
+    }
+
+    async fn count(&self, query: &str) -> i64 {
+        let session = self.test.pool.get().await.expect("a connection");
+        session.query_one(query, &[]).await.expect(query).get(0)
+    }
+}
+
+const FILES: &[(&str, &str)] = &[
+    (
+        "20260101_users.sql",
+        "-- migrate:up\ncreate table users (id int);\n-- migrate:down\ndrop table users;\n",
+    ),
+    (
+        "20260102_rows.sql",
+        "-- migrate:up\ninsert into users values (1);\n-- migrate:down\ndelete from users;\n",
+    ),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_goes_up_and_down() {
+    let site = Site::with(FILES).await;
+    let outcome = site.check(&["status"], 0, "dbmate (no table yet): 0 applied, 2 pending");
+    assert!(outcome.stdout.starts_with("VERSION   NAME   STATE"), "{outcome:#?}");
+    let outcome = site.check(&["up", "--dry-run"], 0, "nothing was changed");
+    assert!(outcome.stdout.contains("create table users"), "{outcome:#?}");
+    site.check(&["up"], 4, "not-confirmed");
+    assert_eq!(site.count("select count(*) from pg_tables where schemaname = 'public'").await, 0);
+    site.check(&["up", "--to", "20260101", "--yes"], 0, "done");
+    assert_eq!(site.count("select count(*) from users").await, 0);
+    site.check(&["up", "--yes"], 0, "done");
+    assert_eq!(site.count("select count(*) from users").await, 1);
+    assert_eq!(site.count("select count(*) from schema_migrations").await, 2);
+    site.check(&["up", "--yes"], 0, "nothing is pending");
+    let migrations =
+        site.program.json(&["migrate", "status", "m", "--database", &site.test.url], "migrations");
+    assert_eq!(migrations["tool"], "dbmate");
+    assert_eq!(migrations["migrations"][1]["state"], "applied");
+    site.check(&["down", "--yes"], 0, "done");
+    assert_eq!(site.count("select count(*) from users").await, 0);
+    site.check(&["status"], 0, "1 applied, 1 pending");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_disagrees_is_refused_and_said() {
+    let site = Site::with(FILES).await;
+    site.check(&["up", "--yes"], 0, "done");
+    std::fs::remove_file(site.program.path("m").join("20260101_users.sql")).expect("to remove it");
+    site.write("20260103_more.sql", "-- migrate:up\nselect 1;\n");
+    site.check(&["status"], 1, "1 to look at");
+    site.check(&["up", "--yes"], 4, "migrations-disagree");
+    site.write("20260103_more.sql", "select 1;\n");
+    site.check(&["up", "--yes"], 2, "has no line `-- migrate:up`");
+    site.check(&["status", "--tool", "ant"], 2, "golang-migrate");
+}
