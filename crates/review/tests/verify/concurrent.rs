@@ -2,10 +2,11 @@
 //!
 //! Its locks cannot be read when it has ended: it has given them back. So it runs several times, each time after the
 //! same set-up, and each time another session is in its way in another manner: with ACCESS EXCLUSIVE on one table
-//! (then the statement waits, and shows what it wants there first), with ROW EXCLUSIVE (for whose end concurrent
-//! index builds wait), with ACCESS SHARE on a table and its indexes (which only ACCESS EXCLUSIVE waits for), with
-//! SHARE UPDATE EXCLUSIVE on one index alone (which COMMENT takes), and with an old snapshot. While it waits and
-//! while it runs, its locks are sampled, those that it waits for too; what is compared is the union of all samples.
+//! (then the statement waits, and shows what it wants there first), with SHARE UPDATE EXCLUSIVE (which lets a first
+//! look pass, and stops what comes then), with ROW EXCLUSIVE (for whose end concurrent index builds wait), with
+//! ACCESS SHARE on a table and its indexes (which only ACCESS EXCLUSIVE waits for), with SHARE UPDATE EXCLUSIVE on one
+//! index alone (which COMMENT takes), and with an old snapshot. While it waits and while it runs, its locks are
+//! sampled, those that it waits for too; what is compared is the union of all samples.
 //! VACUUM is made slow, so that the samples meet it, and an event trigger keeps the last transaction of a DDL
 //! statement open for a moment.
 //!
@@ -76,7 +77,7 @@ fn holds(things: &Things) -> Vec<Hold> {
     for thing in things.values() {
         let name = &thing.name;
         if matches!(thing.kind, 'r' | 'p') {
-            for mode in ["access exclusive", "row exclusive"] {
+            for mode in ["access exclusive", "share update exclusive", "row exclusive"] {
                 holds.push(Hold::Open(format!("begin; lock table only {name} in {mode} mode")));
             }
         }
