@@ -3,4 +3,5 @@
 mod bytes;
 mod carry_out;
 mod duplicates;
+mod killed;
 mod techshop;
