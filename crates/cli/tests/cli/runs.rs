@@ -112,9 +112,11 @@ async fn a_run_that_failed_is_taken_back() {
 async fn a_file_that_is_no_plan_is_refused_with_its_line() {
     let (test, program) = prepared().await;
     let wrong = PLAN.replacen("undo =", "unda =", 1);
+    let line = wrong.lines().position(|line| line.starts_with("unda")).expect("the line") + 1;
+    let place = format!("line {line}, column 1");
     std::fs::write(program.path("plan.toml"), wrong).expect("a file");
     let run = ["run", "plan.toml", "--database", &test.url, "--yes"];
-    check(&program, &run, 2, &["error[invalid-file]", "plan.toml", "unknown field `unda`", "line 14"]);
+    check(&program, &run, 2, &["error[invalid-file]", "plan.toml", "unknown field `unda`", &place]);
     let none = ["run", "none.toml", "--database", &test.url, "--yes"];
     check(&program, &none, 2, &["none.toml", "No such file"]);
     let reason = ["run", "plan.toml", "--database", &test.url, "--override", "window"];
