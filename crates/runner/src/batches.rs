@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use posthaste_base::catalog::Name;
 use posthaste_base::{Code, Error};
-use posthaste_report::{Batches, Step};
+use posthaste_report::{Batches, Step, StepState};
 
 use crate::event::Event;
 use crate::halt::Halt;
@@ -25,9 +25,14 @@ const ROWS_PER_PAGE: f64 = 50.0;
 
 impl Work<'_> {
     pub(crate) async fn batches(&mut self, step: &Step, place: i32, batches: &Batches) -> Result<(), Halt> {
+        let before = self.read_step(place).await?;
         self.begin_step(place).await?;
         let statements = batches.statements.clone();
         let mut walk = self.start_walk(step, place, batches, statements, batches.prove.clone()).await?;
+        if before.state == StepState::Failed && before.rows_left.is_some_and(|left| left > 0) {
+            // Somebody has removed what kept rows from being done: all are gone over once more.
+            self.start_pass(step, &mut walk, 1).await?;
+        }
         loop {
             let row = self.read_step(place).await?;
             let left_before = row.rows_left;

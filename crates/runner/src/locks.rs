@@ -63,11 +63,6 @@ impl Tries {
         (pause < left).then_some(pause)
     }
 
-    /// Whether there is time for one more try after this one.
-    pub(crate) fn has_time(&self) -> bool {
-        self.started.elapsed() + self.timeout + self.pause < self.budget.total
-    }
-
     fn is_news(&mut self, sessions: &[Blocker]) -> bool {
         let pids: Vec<i32> = sessions.iter().map(|session| session.pid).collect();
         let is_news = !pids.is_empty() && pids != self.said;
@@ -106,15 +101,29 @@ impl Work<'_> {
         tries: &mut Tries,
         sessions: &[Blocker],
     ) -> Result<(), Halt> {
+        match self.wait_or_give_up(step, tries, sessions).await? {
+            true => Ok(()),
+            false => Err(give_up(step, sessions).into()),
+        }
+    }
+
+    /// The same, but answers false when time is up.
+    pub(crate) async fn wait_or_give_up(
+        &mut self,
+        step: &Step,
+        tries: &mut Tries,
+        sessions: &[Blocker],
+    ) -> Result<bool, Halt> {
         let timeout_ms = u64::try_from(tries.timeout.as_millis()).unwrap_or(u64::MAX);
         if tries.is_news(sessions) {
             self.note("in-the-way", Some(&step.id), "a lock timeout ended a try", sessions).await?;
         }
         self.end_blockers(step, tries, sessions).await?;
-        let Some(pause) = tries.failed() else { return Err(give_up(step, sessions).into()) };
+        let Some(pause) = tries.failed() else { return Ok(false) };
         let pause_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
         self.emit(Event::LockTimeout { step: step.id.clone(), attempt: tries.attempt, timeout_ms, pause_ms });
-        self.sleep(pause).await
+        self.sleep(pause).await?;
+        Ok(true)
     }
 
     pub(crate) async fn say_in_the_way(
@@ -214,7 +223,7 @@ pub(crate) fn blocker(row: &Row) -> Result<Blocker, posthaste_pg::Error> {
     })
 }
 
-fn give_up(step: &Step, sessions: &[Blocker]) -> Error {
+pub(crate) fn give_up(step: &Step, sessions: &[Blocker]) -> Error {
     let who = match sessions {
         [] => String::new(),
         sessions => {

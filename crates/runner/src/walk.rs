@@ -12,7 +12,7 @@ use posthaste_report::{Blocker, Step};
 use crate::event::{Event, Progress};
 use crate::halt::Halt;
 use crate::key::{Ends, Ground, Order};
-use crate::locks::Tries;
+use crate::locks::{Tries, give_up};
 use crate::pace::{Pace, pause_for_speed};
 use crate::sql;
 use crate::work::{Work, millis};
@@ -115,16 +115,23 @@ impl Work<'_> {
                 }
                 Err(halt) if halt.is_contention() => {
                     walk.pace.shrink();
-                    let may_put_off = cursor == Cursor::Step
-                        && (tries.attempt + 1 >= TRIES_BEFORE_PUT_OFF || !tries.has_time())
-                        && walk.put_off_in_a_row < PUT_OFF_IN_A_ROW_MAX;
-                    match reached.filter(|_| may_put_off) {
-                        Some(high) => {
+                    let may_put_off = cursor == Cursor::Step && walk.put_off_in_a_row < PUT_OFF_IN_A_ROW_MAX;
+                    let later = reached.filter(|_| may_put_off);
+                    let is_enough = later.is_some() && tries.attempt + 1 >= TRIES_BEFORE_PUT_OFF;
+                    let waited = if is_enough {
+                        Ok(false)
+                    } else {
+                        self.wait_or_give_up(step, &mut tries, &blockers).await
+                    };
+                    match (waited, later) {
+                        (Ok(true), _) => {}
+                        (Ok(false), Some(high)) => {
                             self.put_off(step, walk, &range, &high).await?;
                             range.low = Some(high);
                             tries = Tries::new(self.options.locks);
                         }
-                        None => self.after_lock_timeout(step, &mut tries, &blockers).await?,
+                        (Ok(false), None) => return Err(give_up(step, &blockers).into()),
+                        (Err(halt), _) => return Err(halt),
                     }
                 }
                 Err(halt) if halt.is_timeout() && asked_rows > 1 => walk.pace.shrink(),

@@ -278,6 +278,7 @@ impl<'w> Work<'w> {
 
     pub(crate) async fn let_go(&mut self) -> Result<(), Halt> {
         self.keeper.execute(sql::session::LET_GO, &[&self.keeper.backend_pid()]).await?;
+        self.keeper.query_one(sql::session::UNLOCK, &[]).await?;
         Ok(())
     }
 

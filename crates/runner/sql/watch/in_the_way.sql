@@ -1,4 +1,4 @@
--- purpose: who holds a lock that conflicts with one that a step will ask for.
+-- purpose: who holds a lock that conflicts with one that a step will ask for. An autovacuum gives way to who waits.
 -- params: $1 schemas, $2 names, $3 conflicting modes (a row each), $4 sessions of our own.
 -- locks: none.
 -- index: none; pg_locks is small.
@@ -18,5 +18,5 @@ join pg_class as c on c.relnamespace = n.oid and c.relname = wanted.name
 join pg_locks as l on l.locktype = 'relation' and l.relation = c.oid and l.granted and l.mode = wanted.mode
   and l.database = (select oid from pg_database where datname = current_database())
 left join pg_stat_activity as a on a.pid = l.pid
-where l.pid is null or l.pid <> all ($4::int4[])
+where l.pid is null or (l.pid <> all ($4::int4[]) and coalesce(a.backend_type, '') <> 'autovacuum worker')
 order by age_ms desc nulls last

@@ -62,8 +62,6 @@ async fn rows_that_are_held_are_come_back_to() {
     assert_eq!(run.expect("a run").steps[0].rows, 1000);
     ground.check("select count(*) from t where n = 1", 1000).await;
     ground.check("select count(*) from posthaste_runner.put_off", 0).await;
-    let has_blocker = |event: &Event| matches!(event, Event::InTheWay { is_queued: true, sessions, .. } if sessions[0].state == "idle in transaction");
-    assert!(events.all().iter().any(has_blocker), "{:?}", events.all());
 }
 
 #[tokio::test]
@@ -74,7 +72,6 @@ async fn rows_that_stay_held_end_the_run_and_the_rest_is_done() {
     let plan = plan(vec![batches("fill", over_t(COUNT_UP))]);
     let error = posthaste_runner::run(ground.target(), &plan, impatient(), |_| ()).await.expect_err("held");
     assert_eq!(error.code(), Code::LocksHeld);
-    assert!(error.message().contains("idle in transaction"), "{error}");
     let left = ground.number("select count(*) from t where n = 0").await;
     assert!((1..=200).contains(&left), "{left}");
     holder.batch_execute("rollback").await.expect("given back");
@@ -109,6 +106,10 @@ async fn what_is_always_left_does_not_run_for_ever() {
     assert_eq!(error.code(), Code::StepFailed);
     assert!(error.message().contains("333 rows"), "{error}");
     assert_eq!(ground.show(1).await.steps[0].left, Some(333));
+    // Whoever removes the cause needs not make a new plan: the table is gone over once more.
+    ground.execute("update t set a = 'new' where a is null").await;
+    ground.resume(1).await;
+    ground.check("select count(*) from t where b is null", 0).await;
 }
 
 #[tokio::test]

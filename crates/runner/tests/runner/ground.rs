@@ -74,14 +74,15 @@ pub(crate) fn options() -> RunOptions {
     RunOptions {
         started_by: "a test".into(),
         locks: LockBudget {
-            timeout_first: Duration::from_millis(20),
-            timeout_max: Duration::from_millis(60),
+            timeout_first: Duration::from_millis(40),
+            timeout_max: Duration::from_millis(200),
             timeout_harmless: Duration::from_secs(20),
             pause_first: Duration::from_millis(5),
             pause_max: Duration::from_millis(20),
             total: Duration::from_secs(60),
         },
-        pace: PaceLimits { batch: Duration::from_millis(50), rows_max: 200, ..PaceLimits::default() },
+        // A slow machine must not make the batches smaller.
+        pace: PaceLimits { batch: Duration::from_secs(2), rows_max: 200, ..PaceLimits::default() },
         look_every: Duration::from_millis(10),
         ..RunOptions::default()
     }

@@ -30,9 +30,11 @@ async fn a_lock_behind_an_idle_transaction_is_tried_again_and_had_when_it_ends()
     let plan = plan(vec![alter()]);
     let run = posthaste_runner::run(ground.target(), &plan, options(), events.observer());
     let others = async {
-        // Who comes later waits no longer than our own timeout, which is below a tenth of this one.
+        // Who comes later waits no longer than our own timeout, which is a fifth of this one.
         reader.batch_execute("set lock_timeout = '1s'").await.expect("a setting");
-        while !events.all().iter().any(|event| matches!(event, Event::LockTimeout { attempt: 3.., .. })) {
+        let is_late = |event: &Event| matches!(event, Event::LockTimeout { attempt: 3.., .. });
+        let is_named = |event: &Event| matches!(event, Event::InTheWay { is_queued: true, .. });
+        while !(events.all().iter().any(is_late) && events.all().iter().any(is_named)) {
             reader.batch_execute("select from t").await.expect("a reader that is not held up");
         }
         holder.batch_execute("commit").await.expect("the end");
