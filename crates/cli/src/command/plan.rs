@@ -53,6 +53,7 @@ pub(crate) struct Plan {
     /// The file to write; without it, standard output.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    /// How to write the plan.
     #[arg(long, value_enum, default_value_t)]
     format: Form,
     /// For `--format kubernetes`: the image that has `posthaste`.
