@@ -182,6 +182,9 @@ fn write_relation(
         if may_prune(builder, query, relation) {
             builder.depends(format!("which partitions of `{}` the plan needs", write.table.name));
         }
+        for above in relations::ancestors(builder.catalog, relation) {
+            builder.take(form, Whom::Parent, &above.name);
+        }
         plan(builder, relation, form, write.table.is_only);
     }
     if !is_run {

@@ -43,7 +43,7 @@ pub(crate) async fn outside_transaction(
     for hold in holds(&bench.things().await) {
         set_up().await;
         let before = bench.things().await;
-        let slow = "set vacuum_cost_delay = 3; set vacuum_cost_limit = 1";
+        let slow = "set vacuum_cost_delay = 1; set vacuum_cost_limit = 1";
         bench.runner.batch_execute(slow).await.expect("the settings of the session");
         let linger = "create function other.linger() returns event_trigger language plpgsql as \
                       'begin perform pg_sleep(0.02); end'; \

@@ -2,7 +2,7 @@
 //!
 //! Not for: how much of a table they touch, which is their plan's choice.
 
-use super::super::form::{Form, Source, Whom::*, always, since};
+use super::super::form::{Form, Source, Whom::*, always, since, until};
 use super::{CHAPTER, form};
 use posthaste_report::LockMode::*;
 
@@ -45,6 +45,8 @@ pub(in crate::model) static UPDATE: Form = form(
         always(Descendants, RowExclusive),
         always(Indexes, RowExclusive),
         since(16, ParentIndexes, RowExclusive),
+        // Of a partition that is named.
+        until(13, Parent, AccessShare),
     ],
     CHAPTER,
 );
