@@ -39,12 +39,12 @@ pub(crate) struct Misread {
 /// The statement in a text that holds one, and what was wrong with it.
 pub(crate) fn lower(source: &Source, text: &str) -> (Option<Statement>, Vec<Misread>) {
     let (statement, misread) = lower_once(source, text);
-    if statement.is_none() {
-        if let Some(repaired) = repair::repaired(text, &misread) {
-            let (statement, again) = lower_once(source, &repaired);
-            if statement.is_some() {
-                return (statement, again);
-            }
+    if statement.is_none()
+        && let Some(repaired) = repair::repaired(text, &misread)
+    {
+        let (statement, again) = lower_once(source, &repaired);
+        if statement.is_some() {
+            return (statement, again);
         }
     }
     (statement, misread)

@@ -222,19 +222,17 @@ fn document(planned: &Planned) -> serde_json::Value {
             })
         })
         .collect();
-    let proof = planned.proof.as_ref().map(|proof| {
-        json!({ "holds": proof.holds(), "undone_steps": proof.undone_steps })
-    });
+    let proof = planned
+        .proof
+        .as_ref()
+        .map(|proof| json!({ "holds": proof.holds(), "undone_steps": proof.undone_steps }));
     json!({ "version": 1, "tool": "plan", "plan": planned.plan, "refusals": refusals, "proof": proof })
 }
 
 /// What Kubernetes takes as a name, from the plan's title.
 fn manifest_name(title: &str) -> String {
-    let plain: String = title
-        .to_lowercase()
-        .chars()
-        .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
-        .collect();
+    let plain: String =
+        title.to_lowercase().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
     let cut: String = plain.trim_matches('-').chars().take(50).collect();
     format!("posthaste-{}", cut.trim_matches('-'))
 }

@@ -34,7 +34,10 @@ async fn every_form_says_the_same() {
 
     let json = program.run(&[&only[..], &["--format", "json"]].concat());
     let document: Value = serde_json::from_str(&json.stdout).expect("json");
-    assert_eq!((document["tool"].as_str(), document["summary"]["medium"].as_u64()), (Some("doctor"), Some(1)));
+    assert_eq!(
+        (document["tool"].as_str(), document["summary"]["medium"].as_u64()),
+        (Some("doctor"), Some(1))
+    );
     let step = &document["findings"][0]["remedy"]["steps"][0];
     assert_eq!(step["statement"], "drop index concurrently if exists public.users_b");
     assert_eq!(step["undo"][0], "CREATE INDEX CONCURRENTLY users_b ON public.users USING btree (email)");
@@ -49,12 +52,16 @@ async fn every_form_says_the_same() {
 async fn a_watch_prints_what_changed_from_its_own_store() {
     let test = prepared().await;
     let program = Program::alone();
-    let watch = ["doctor", "--database", &test.url, "--only", "duplicate-index", "--watch", "--store", "kept"];
+    let watch =
+        ["doctor", "--database", &test.url, "--only", "duplicate-index", "--watch", "--store", "kept"];
     let once = [&watch[..], &["--rounds", "1"]].concat();
     let first = program.run(&once);
     assert!(first.stdout.contains("users_b has the same key"), "{first:#?}");
     let session = test.pool.get().await.expect("a connection");
-    session.batch_execute("drop index users_b; create index users_c on users (email)").await.expect("a change");
+    session
+        .batch_execute("drop index users_b; create index users_c on users (email)")
+        .await
+        .expect("a change");
     let second = program.run(&once);
     assert!(second.stdout.contains("+ medium duplicate-index: users_c"), "{second:#?}");
     assert!(second.stdout.contains("- medium duplicate-index: users_b"), "{second:#?}");

@@ -14,5 +14,6 @@ mod events;
 mod migrate;
 mod program;
 mod review;
+mod runs;
 mod serve;
 mod slow;
