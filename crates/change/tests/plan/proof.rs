@@ -141,3 +141,19 @@ async fn what_is_harmless_stays_as_it_was_written() {
     ])
     .await;
 }
+
+#[tokio::test]
+async fn what_goes_up_and_down_and_up_again_is_compared_each_time() {
+    let scratch = posthaste_change::scratch::Scratch::start(None).await.expect("a scratch server");
+    let schema = scratch.load("create table t (id int primary key, a text)").await.expect("the schema");
+    let parse = |sql: &str| Migration::parse("migration.sql", sql.as_bytes()).expect("valid SQL").script;
+    let up = parse("alter table t add column b int not null default 0; create index t_b on t (b)");
+    let whole = parse("drop index t_b; alter table t drop column b");
+    let found = posthaste_change::prove::round_trip(&scratch, &schema, &up, &whole).await.expect("it runs");
+    assert_eq!(found, []);
+    let lossy = parse("alter table t drop column b; alter table t drop column a");
+    let found = posthaste_change::prove::round_trip(&scratch, &schema, &up, &lossy).await.expect("it runs");
+    let texts: Vec<String> = found.iter().map(ToString::to_string).collect();
+    assert_eq!(texts, ["column public.t.a is missing", "column public.t.a is missing"]);
+    scratch.remove().await.expect("it stops");
+}
