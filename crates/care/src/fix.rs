@@ -35,10 +35,7 @@ pub struct Order<'o> {
 /// One plan from what was found. What it does not mend is said in its notes.
 pub fn plan(outcome: &Outcome, order: &Order<'_>) -> Plan {
     let tables = Tables::of(&outcome.catalog);
-    let mut notes = vec![format!(
-        "What this plan changes is kept in `posthaste_undo.kept_row` under `{}`; `posthaste fix undo {}` takes it back.",
-        order.name, order.name
-    )];
+    let mut notes = Vec::new();
     let mut mended = Vec::new();
     let mut clean = Vec::new();
     for fault in in_order(&outcome.faults) {
@@ -55,6 +52,11 @@ pub fn plan(outcome: &Outcome, order: &Order<'_>) -> Plan {
     let touched: Vec<Name> = distinct(mended.iter().flat_map(|mending| mending.tables.iter().cloned()));
     let mut phases = Vec::new();
     if !mended.is_empty() {
+        let kept = format!(
+            "What this plan changes is kept in `posthaste_undo.kept_row` under `{}`; `posthaste fix undo {}` takes it back.",
+            order.name, order.name
+        );
+        notes.insert(0, kept);
         phases.push(phase("prepare", "A place for rows as they were.", change::prepare(&mended)));
     }
     phases.push(phase("clean", "Data is put right; each row is kept as it was.", clean));

@@ -39,7 +39,7 @@ use clap::{Parser, Subcommand};
 
 use crate::config::Place;
 
-/// Delivers events on time, from PostgreSQL.
+/// Delivers events, changes a database without an outage, and cares for it: on PostgreSQL.
 #[derive(Parser, Debug)]
 #[command(
     name = "posthaste",
@@ -48,7 +48,9 @@ use crate::config::Place;
         posthaste demo                     show what it does, and clean up\n  \
         posthaste serve                    start a node, with a private PostgreSQL\n  \
         posthaste queue list               what waits, what is under way, how old the oldest is\n  \
-        posthaste dlq triage               dead letters by cause, and what to do about each",
+        posthaste dlq triage               dead letters by cause, and what to do about each\n  \
+        posthaste review 0042.sql          what a migration would lock, rewrite, break or lose\n  \
+        posthaste doctor                   what is wrong with a database, worst first",
     after_long_help = "Exit codes: 0 done, 1 findings, 2 usage or configuration, 3 database unreachable, \
         4 refused for safety, 5 gave up on time or limits, 70 a bug of ours.\n\
         Data goes to standard output, talk to standard error. NO_COLOR is respected.",

@@ -111,17 +111,14 @@ pub(super) fn rename_column(
     from: &Identifier,
     to: &Identifier,
 ) -> Result<(), NoRoute> {
-    let Some(table) = world.filled(&clause.alter.name) else {
+    if world.filled(&clause.alter.name).is_none() {
         as_it_is(draft, clause);
         return Ok(());
-    };
-    Err(NoRoute::brief(
-        format!(
-            "clients that name {from} fail from the moment in which it is called {to}; add {to} beside it, keep both in \
+    }
+    Err(NoRoute::brief(format!(
+        "clients that name {from} fail from the moment in which it is called {to}; add {to} beside it, keep both in \
              step, and drop {from} when nobody names it"
-        ),
-        table,
-    ))
+    )))
 }
 
 fn as_it_is(draft: &mut Draft, clause: &Clause<'_>) {

@@ -20,7 +20,6 @@ mod type_change;
 mod world;
 
 use posthaste_base::catalog::{Catalog, Relation};
-use posthaste_base::quote::identifier;
 use posthaste_report::{Gate, Plan};
 
 use crate::model;
@@ -76,7 +75,7 @@ impl NoRoute {
     }
 
     /// It reads and writes nothing, and breaks others all the same.
-    fn brief(why: impl Into<String>, _table: &Relation) -> Self {
+    fn brief(why: impl Into<String>) -> Self {
         Self { why: why.into(), outage_bytes: Some(0) }
     }
 
@@ -386,10 +385,6 @@ fn rows_statement(
 /// Whether an expression may give another value for each row.
 fn is_volatile(world: &World<'_>, expression: &Expression) -> bool {
     model::is_volatile(expression, world.catalog)
-}
-
-fn quoted(name: &str) -> String {
-    identifier(name)
 }
 
 /// The statement as it was written, without what ends it.

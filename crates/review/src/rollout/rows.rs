@@ -1,6 +1,7 @@
 //! UPDATE and DELETE over many rows: a range of keys after the other, each a transaction of its own.
 
 use posthaste_base::catalog::Relation;
+use posthaste_base::quote::identifier;
 use posthaste_report::{BATCH, Batches};
 
 use super::NoRoute;
@@ -125,8 +126,7 @@ fn with_batch(located: &Located, query: &Query) -> Option<String> {
 fn left(world: &World<'_>, query: &Query) -> Option<String> {
     let target = query.target.as_ref()?;
     let name = world.name(&target.name).quoted();
-    let called =
-        target.alias.as_deref().map_or(String::new(), |alias| format!(" as {}", super::quoted(alias)));
+    let called = target.alias.as_deref().map_or(String::new(), |alias| format!(" as {}", identifier(alias)));
     let condition = query.condition.as_ref().map(|condition| condition.text.as_str());
     if query.kind == QueryKind::Delete {
         if query.is_joined {
@@ -152,7 +152,7 @@ fn left(world: &World<'_>, query: &Query) -> Option<String> {
         // What is stored was rounded or padded to the column's type; unless the other side is too, they never meet.
         let cast = world.column_type(&target.name, &assignment.column.name).map(|name| format!("::{name}"));
         differences.push(template!("differs").with(&[
-            ("column", &format!("{}.{}", super::quoted(&of), super::quoted(&assignment.column.name))),
+            ("column", &format!("{}.{}", identifier(&of), identifier(&assignment.column.name))),
             ("expression", &expression.text),
             ("cast", &cast.unwrap_or_default()),
         ]));
