@@ -24,11 +24,13 @@ mod rows;
 pub mod rules;
 pub mod script;
 mod severity;
+pub mod simulate;
 mod split;
 mod state;
 pub mod statement;
 pub mod transaction;
 
+pub use comment::is_empty;
 pub use encoding::decode;
 pub use parse::parse;
 pub use probe::{Answer, Probe};

@@ -26,7 +26,8 @@ use squawk_syntax::SourceFile;
 
 use crate::statement::Statement;
 use tree::{K, Node, Tree, is_query};
-pub(crate) use tree::{Places, Source};
+pub(crate) use tree::{Places, Source, fold_name};
+pub(crate) use type_name::quoted;
 
 /// What the parser did not understand: where in the parsed text, and its words for it.
 pub(crate) struct Misread {

@@ -3,7 +3,7 @@
 //!
 //! Not for: running it; see the test up, down, up on a scratch copy.
 
-use posthaste_base::catalog::{Column, Constraint, Index, Name, Relation};
+use posthaste_base::catalog::{Column, Constraint, ConstraintKind, Index, Name, Relation};
 use posthaste_report::Object;
 
 use crate::comment;
@@ -151,7 +151,9 @@ fn compare(was: &Relation, now: &Relation, up: &[Located], back: &State, left: &
         let message = format!("the rollback leaves the column {}.{} behind", shown(table), column.name);
         say(column_object(table, [&column.name]), message, "drop it in the rollback");
     }
-    for constraint in &was.constraints {
+    // A NOT NULL, which has a name from 18 on, was told of with its column.
+    let is_told = |known: &&Constraint| known.kind == ConstraintKind::NotNull;
+    for constraint in was.constraints.iter().filter(|known| !is_told(known)) {
         let after = now.constraints.iter().find(|known| known.name == constraint.name);
         let message = match after {
             None => format!(
@@ -178,7 +180,7 @@ fn compare(was: &Relation, now: &Relation, up: &[Located], back: &State, left: &
     for constraint in
         now.constraints.iter().filter(|known| was.constraints.iter().all(|c| c.name != known.name))
     {
-        if constraint.name.is_empty() {
+        if constraint.name.is_empty() || is_told(&constraint) {
             continue;
         }
         let message =

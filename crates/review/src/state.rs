@@ -2,14 +2,12 @@
 //!
 //! Not for: the locks and the cost of a statement (see `model`).
 
-mod alter;
-mod apply;
-
 use std::collections::BTreeSet;
 
 use posthaste_base::catalog::{Catalog, Constraint, ConstraintKind, Name, Relation};
 
 use crate::severity::Volume;
+use crate::simulate;
 use crate::statement::{Action, Alter, InsertSource, ObjectName, QueryKind, Statement, TableConstraintKind};
 
 #[derive(Clone, Debug, Default)]
@@ -42,8 +40,9 @@ impl State {
         if catalog.search_path.is_empty() {
             catalog.search_path = vec!["public".to_owned()];
         }
-        if !has_catalog && catalog.schemas.is_empty() {
-            catalog.schemas = vec!["public".to_owned()];
+        if !has_catalog {
+            // What no file makes may be there all the same.
+            catalog.unread.push("the whole database".to_owned());
         }
         Self { catalog, has_catalog, ..Self::default() }
     }
@@ -69,7 +68,7 @@ impl State {
     }
 
     pub(crate) fn made_name(&self, name: &ObjectName) -> Name {
-        name.in_schema(self.catalog.search_path.first().map_or("public", String::as_str))
+        simulate::made(&self.catalog, name).unwrap_or_else(|_| name.in_schema("public"))
     }
 
     pub(crate) fn relation(&self, name: &Name) -> Option<&Relation> {
@@ -93,10 +92,15 @@ impl State {
         }
     }
 
-    /// Carries a statement out, on the catalog.
+    /// Carries a statement out, on the catalog; those within it come one by one. What the server would refuse is
+    /// done as far as it goes: the rules say what is wrong with it, and what follows it is still looked at.
     pub(crate) fn apply(&mut self, statement: &Statement) {
         self.note(statement);
-        apply::apply(&mut self.catalog, statement);
+        match statement {
+            Statement::Do(_) | Statement::Set(_) => {}
+            Statement::CreateSchema(create) => self.catalog.schemas.push(create.name.name.clone()),
+            _ => drop(simulate::apply(&mut self.catalog, statement)),
+        }
     }
 
     fn note(&mut self, statement: &Statement) {

@@ -385,6 +385,12 @@ fn cut(mut name: String) -> String {
     name
 }
 
+/// A name that stands alone in a text, folded and unquoted.
+pub(crate) fn fold_name(text: &str) -> String {
+    let quoted = text.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
+    cut(quoted.map_or_else(|| text.to_ascii_lowercase(), |text| text.replace("\"\"", "\"")))
+}
+
 /// The value of a string literal. Of a number squawk would give an empty string.
 pub(crate) fn string_of(node: &Node) -> Option<String> {
     decoded(node).map(DecodedText::into_text)
