@@ -3,6 +3,7 @@
 //! What is asked for together is done together (see `gather`), so callers need not make batches themselves. Not
 //! for: how a log and its cursor work (see the store), or delivery to endpoints (see the deliver crate).
 
+mod ahead;
 mod claim;
 mod depth;
 mod message;
@@ -212,6 +213,15 @@ impl Broker {
             }
             purged += batch.len() as u64;
             self.settle(batch.into_iter().map(|message| message.receipt).collect()).await?;
+        }
+    }
+
+    /// Gives back what was claimed ahead of demand, so that it need not wait until its lease runs out; for a node
+    /// whose consumers have stopped.
+    pub async fn give_back_ahead(&self) {
+        let claimers: Vec<_> = lock(&self.inner.desk.claims).values().cloned().collect();
+        for claimer in claimers {
+            claimer.give_back().await;
         }
     }
 

@@ -35,6 +35,7 @@ pub(crate) struct Node {
     stop_ground: CancellationToken,
     ground: JoinSet<()>,
     within: Duration,
+    broker: Broker,
 }
 
 impl Node {
@@ -88,7 +89,7 @@ impl Node {
                 Role::Worker
             });
         }
-        Ok(Self { address, roles, stop, stop_ground, ground, within })
+        Ok(Self { address, roles, stop, stop_ground, ground, within, broker: broker.clone() })
     }
 
     /// Waits until a role ends by itself, which none should.
@@ -110,6 +111,10 @@ impl Node {
                     tracing::debug!("{role:?} has stopped");
                 }
             }
+        };
+        let drained = async {
+            drained.await;
+            self.broker.give_back_ahead().await;
         };
         let is_drained = tokio::time::timeout(self.within + GRACE, drained).await.is_ok();
         self.stop_ground.cancel();

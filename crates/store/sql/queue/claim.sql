@@ -6,8 +6,9 @@
 -- The newest lease row holds the cursor. `late` and `here` are what is left of its window: the messages visible
 -- in `cur` but not before. Only when they are used up do `ahead_late` and `ahead` open the next window, up to
 -- this statement's own snapshot. A transaction that commits late is known by name and looked up by name: it is
--- never skipped, and an open transaction of anybody's holds nothing back. No branch reads more rows than it
--- returns, but for those of transactions that were still open when the window was made.
+-- never skipped, and an open transaction of anybody's holds nothing back. The branches are read one after the other
+-- until there is enough, and none reads more rows than it returns, but for those of transactions that were still open
+-- when the window was made.
 with state as materialized (
     select
         l.late, l.prev_xmax, l.cur, l.pos_xid, l.pos_seq, pg_snapshot_xmax(l.cur) as cur_xmax,
@@ -17,73 +18,79 @@ with state as materialized (
     from posthaste.{lease} l
     order by l.id desc
     limit 1
-), late as materialized (
-    select m.*
-    from state s
-    cross join unnest(s.late) as open (xid)
-    cross join lateral (
-        select {columns}
-        from posthaste.{log} m
-        where m.xid = open.xid
-            and (m.xid, m.seq) > (s.pos_xid, s.pos_seq)
-            and pg_visible_in_snapshot(m.xid, s.cur)
-        order by m.xid, m.seq
-        limit $1
-    ) m
-    order by m.xid, m.seq
+), picked as materialized (
+    select *
+    from (
+        (
+            select false as is_ahead, m.*
+            from state s
+            cross join unnest(s.late) as open (xid)
+            cross join lateral (
+                select {columns}
+                from posthaste.{log} m
+                where m.xid = open.xid
+                    and (m.xid, m.seq) > (s.pos_xid, s.pos_seq)
+                    and pg_visible_in_snapshot(m.xid, s.cur)
+                order by m.xid, m.seq
+                limit $1
+            ) m
+            order by m.xid, m.seq
+        )
+        union all
+        select false, m.*
+        from state s
+        cross join lateral (
+            select {columns}
+            from posthaste.{log} m
+            where (m.xid, m.seq) > (s.from_xid, s.from_seq)
+                and m.xid < s.cur_xmax
+                and pg_visible_in_snapshot(m.xid, s.cur)
+            order by m.xid, m.seq
+            limit $1
+        ) m
+        union all
+        (
+            select true, m.*
+            from state s
+            cross join pg_snapshot_xip(s.cur) as open (xid)
+            cross join lateral (
+                select {columns}
+                from posthaste.{log} m
+                where m.xid = open.xid
+                order by m.xid, m.seq
+                limit $1
+            ) m
+            order by m.xid, m.seq
+        )
+        union all
+        select true, m.*
+        from state s
+        cross join lateral (
+            select {columns}
+            from posthaste.{log} m
+            where m.xid >= s.cur_xmax
+            order by m.xid, m.seq
+            limit $1
+        ) m
+    ) branches
     limit $1
-), here as materialized (
-    select m.*
-    from state s
-    cross join lateral (
-        select {columns}
-        from posthaste.{log} m
-        where (m.xid, m.seq) > (s.from_xid, s.from_seq)
-            and m.xid < s.cur_xmax
-            and pg_visible_in_snapshot(m.xid, s.cur)
-        order by m.xid, m.seq
-        limit $1 - (select count(*) from late)
-    ) m
-), ahead_late as materialized (
-    select m.*
-    from state s
-    cross join pg_snapshot_xip(s.cur) as open (xid)
-    cross join lateral (
-        select {columns}
-        from posthaste.{log} m
-        where m.xid = open.xid
-        order by m.xid, m.seq
-        limit $1 - (select count(*) from late) - (select count(*) from here)
-    ) m
-    order by m.xid, m.seq
-    limit $1 - (select count(*) from late) - (select count(*) from here)
-), ahead as materialized (
-    select m.*
-    from state s
-    cross join lateral (
-        select {columns}
-        from posthaste.{log} m
-        where m.xid >= s.cur_xmax
-        order by m.xid, m.seq
-        limit $1 - (select count(*) from late) - (select count(*) from here) - (select count(*) from ahead_late)
-    ) m
 ), tally as materialized (
     select
-        n_late + n_here as n_window, n_late + n_here + n_ahead_late + n_ahead as n_all, n_late + n_here < $1 as moves_on,
+        c.n_all, c.n_window < $1 as moves_on,
         coalesce(
-            (select (m.xid, m.seq)::posthaste.place from ahead m offset greatest(n_ahead - 1, 0) limit 1),
-            (select (m.xid, m.seq)::posthaste.place from ahead_late m offset greatest(n_ahead_late - 1, 0) limit 1),
+            (
+                select (p.xid, p.seq)::posthaste.place
+                from picked p
+                where p.is_ahead or c.n_window >= $1
+                offset case when c.n_window < $1 then greatest(c.n_all - c.n_window - 1, 0) else c.n_all - 1 end
+                limit 1
+            ),
             ('0', 0)::posthaste.place
-        ) as last_ahead,
-        coalesce(
-            (select (m.xid, m.seq)::posthaste.place from here m offset greatest(n_here - 1, 0) limit 1),
-            (select (m.xid, m.seq)::posthaste.place from late m offset greatest(n_late - 1, 0) limit 1)
-        ) as last_here
+        ) as last_place
     from (
-        select
-            (select count(*) from late) as n_late, (select count(*) from here) as n_here,
-            (select count(*) from ahead_late) as n_ahead_late, (select count(*) from ahead) as n_ahead
-    ) counts
+        select count(*) as n_all, count(*) filter (where not p.is_ahead) as n_window
+        from picked p
+    ) c
 ), leased as (
     insert into posthaste.{lease} (expires_at, size, late, prev_xmax, cur, pos_xid, pos_seq)
     select
@@ -91,8 +98,7 @@ with state as materialized (
         case when t.moves_on then array(select pg_snapshot_xip(s.cur)) else s.late end,
         case when t.moves_on then s.cur_xmax else s.prev_xmax end,
         case when t.moves_on then s.now_snapshot else s.cur end,
-        case when t.moves_on then (t.last_ahead).xid else (t.last_here).xid end,
-        case when t.moves_on then (t.last_ahead).seq else (t.last_here).seq end
+        (t.last_place).xid, (t.last_place).seq
     from state s, tally t
     where t.n_all > 0
     returning id
@@ -102,9 +108,7 @@ select
     coalesce(m.payload, e.payload) as payload, e.key, e.type, e.subject, e.priority, e.due_at, e.correlation_id,
     e.attributes as event_attributes
 from leased l
-cross join (
-    select * from late union all select * from here union all select * from ahead_late union all select * from ahead
-) m
+cross join picked m
 left join lateral (
     select e.key, e.type, e.subject, e.priority, e.due_at, e.correlation_id, e.attributes, e.payload
     from posthaste.event e
