@@ -4,7 +4,10 @@
 //! checksums of what was taken and of what was put down are the same. Nothing is deleted by a cascade.
 //! Not for: carrying it out (see `runner`), and for whole partitions, which are detached.
 
+mod csv;
 mod family;
+mod file;
+mod restore;
 
 use posthaste_base::catalog::{Catalog, Name, Relation, RelationKind};
 use posthaste_base::{Code, Error, quote};
@@ -17,6 +20,8 @@ use crate::integrity::tables::{Table, Tables};
 use crate::integrity::types::Family;
 use crate::template::fill;
 use family::{Member, family};
+pub use file::{Fault, Filed, export, import};
+pub use restore::{Restore, restore};
 
 /// What is to be moved, and where to.
 #[derive(Clone, Debug)]
@@ -353,6 +358,10 @@ fn vacuum(table: &Table<'_>) -> Step {
 /// What a plan has moved so far, and the proof of it.
 pub async fn moved(target: &Target, plan: &str) -> Result<Vec<Moved>, Error> {
     let visit = Visit::connect(target, VisitOptions::named("posthaste archive").read_only()).await?;
+    moved_on(&visit, plan).await
+}
+
+async fn moved_on(visit: &Visit, plan: &str) -> Result<Vec<Moved>, Error> {
     let rows = visit.query(include_str!("../sql/archive/totals.sql"), &[&plan]).await?;
     let moved = rows.iter().map(|row| {
         Ok(Moved {

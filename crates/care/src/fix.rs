@@ -5,9 +5,12 @@
 //! Not for: finding faults (see `integrity` and `doctor`), and for carrying plans out (see `runner`).
 
 mod change;
+mod duplicates;
+mod measure;
 mod mend;
 mod order;
 mod policy;
+mod session;
 mod tighten;
 mod undo;
 
@@ -18,8 +21,10 @@ use crate::integrity::check::Check;
 use crate::integrity::tables::Tables;
 use crate::integrity::{Fault, Outcome};
 
+pub use measure::{Measured, measured};
 pub use order::arranged;
 pub use policy::{Duplicates, Negatives, Orphans, Policies, Totals};
+pub use session::{SessionEnd, SessionNow, meant, session_ends};
 pub use undo::{Kept, TakenBack, kept, take_back};
 
 /// What the plan is called, in the undo table too.
@@ -42,7 +47,7 @@ pub fn plan(outcome: &Outcome, order: &Order<'_>) -> Plan {
         match mend::steps(&tables, &outcome.links, fault, order, mended.len() + 1) {
             Ok(mending) => {
                 notes.push(format!("{}: {}", mending.does, fault.finding.message));
-                clean.push(mending.step.clone());
+                clean.extend(mending.steps.clone());
                 mended.push(mending);
             }
             Err(why) => notes.push(format!("Left as it is, {why}: {}", fault.finding.message)),
@@ -57,7 +62,9 @@ pub fn plan(outcome: &Outcome, order: &Order<'_>) -> Plan {
             order.name, order.name
         );
         notes.insert(0, kept);
-        phases.push(phase("prepare", "A place for rows as they were.", change::prepare(&mended)));
+        let mut prepare = change::prepare(&mended);
+        prepare.push(measure::step(order.name, measure::Moment::Before, &touched, &mended));
+        phases.push(phase("prepare", "A place for rows as they were.", prepare));
     }
     phases.push(phase("clean", "Data is put right; each row is kept as it was.", clean));
     phases.push(phase("constraints", "What was put right stays right.", constraints));
@@ -71,11 +78,13 @@ pub fn plan(outcome: &Outcome, order: &Order<'_>) -> Plan {
         "Space is given back, and tables are counted anew.",
         tighten::vacuum(&touched),
     ));
-    phases.push(phase(
-        "verify",
-        "What was mended is looked at again.",
-        mended.iter().map(mend::Mending::check).collect(),
-    ));
+    let found: Vec<change::Found> = mended.iter().flat_map(|mending| mending.found.clone()).collect();
+    if !mended.is_empty() {
+        let mut verify = vec![measure::step(order.name, measure::Moment::After, &touched, &mended)];
+        verify.extend(mended.iter().map(mend::Mending::check));
+        verify.extend(change::Found::forget(&found));
+        phases.push(phase("verify", "What was mended is looked at again.", verify));
+    }
     let plan = Plan {
         version: Plan::VERSION,
         // A run is found by it.

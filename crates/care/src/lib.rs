@@ -9,4 +9,5 @@ pub mod fix;
 pub mod health_view;
 pub mod incident;
 pub mod integrity;
+pub mod maintain;
 mod template;

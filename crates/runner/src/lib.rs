@@ -109,7 +109,7 @@ pub async fn resume(
         return control(target, id, Wish::Resume).await;
     }
     let mut work = Work::open(target, options, &mut observer).await?;
-    match take_up(&mut work, id, false).await {
+    match take_up(&mut work, id, Why::Resume).await {
         Ok(RunState::Aborting) => work.carry_back().await,
         Ok(_) => work.carry_out().await,
         Err(halt) => Err(halt.into_error(id)),
@@ -126,17 +126,48 @@ pub async fn abort(
     if control::is_live(target, id).await? {
         return control(target, id, Wish::Abort).await;
     }
-    let mut work = Work::open(target, options, &mut observer).await?;
-    match take_up(&mut work, id, true).await {
+    go_back(target, id, options, Why::Abort, &mut observer).await
+}
+
+/// Takes back what a run has done that is done: the last step first, as far as its plan can. One that was killed on
+/// the way back goes on with `abort`.
+pub async fn undo(
+    target: &Target,
+    id: i64,
+    options: RunOptions,
+    mut observer: impl FnMut(Event) + Send,
+) -> Result<Run> {
+    go_back(target, id, options, Why::Undo, &mut observer).await
+}
+
+async fn go_back(
+    target: &Target,
+    id: i64,
+    options: RunOptions,
+    why: Why,
+    observer: &mut (dyn FnMut(Event) + Send),
+) -> Result<Run> {
+    let mut work = Work::open(target, options, observer).await?;
+    match take_up(&mut work, id, why).await {
         Ok(_) => work.carry_back().await,
         Err(halt) => Err(halt.into_error(id)),
     }
 }
 
-async fn take_up(work: &mut Work<'_>, id: i64, is_abort: bool) -> Result<RunState, Halt> {
+/// Why a run is taken up again.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Why {
+    Resume,
+    Abort,
+    /// Also one that is done.
+    Undo,
+}
+
+async fn take_up(work: &mut Work<'_>, id: i64, why: Why) -> Result<RunState, Halt> {
     let found = journal::read_run(&work.hand, id).await?;
     let state = found.run.state;
-    if state.is_over() {
+    let is_abort = why != Why::Resume;
+    if state.is_over() && !(why == Why::Undo && state == RunState::Done) {
         return Err(Error::new(Code::Conflict, format!("run {id} is {state}")).into());
     }
     (work.run, work.epoch) = (id, found.epoch);

@@ -9,6 +9,7 @@ with waiting as materialized (
 select
   s.pid,
   s.backend_start::text as backend_start,
+  s.xact_start::text as transaction_start,
   coalesce(s.usename::text, '') as role_name,
   coalesce(s.datname::text, '') as database,
   coalesce(s.application_name, '') as application,

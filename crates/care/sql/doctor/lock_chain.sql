@@ -43,6 +43,8 @@ select
   c.relname::text as table_name,
   coalesce(w.waited_s, extract(epoch from clock_timestamp() - s.state_change)) as waited_s,
   s.backend_start::text as backend_start,
+  s.xact_start::text as transaction_start,
+  s.query_start::text as statement_start,
   s.usename::text as role_name,
   s.datname::text as database,
   s.application_name as application,

@@ -5,6 +5,7 @@
 select
   s.pid,
   s.backend_start::text as backend_start,
+  s.query_start::text as statement_start,
   coalesce(s.usename::text, '') as role_name,
   coalesce(s.datname::text, '') as database,
   coalesce(s.application_name, '') as application,

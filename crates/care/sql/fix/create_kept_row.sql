@@ -7,6 +7,8 @@ create table if not exists posthaste_undo.kept_row (
   no bigint generated always as identity primary key,
   plan text not null,
   step text not null,
+  -- the number of the row among those that the step had found.
+  pick bigint not null,
   -- the table, as sql writes it.
   relation text not null,
   -- its columns with their types, as they were.

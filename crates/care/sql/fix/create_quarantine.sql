@@ -6,5 +6,6 @@ create table if not exists {quarantine} (
   like {table},
   posthaste_plan text not null,
   posthaste_step text not null,
+  posthaste_pick bigint not null,
   posthaste_at timestamptz not null default clock_timestamp()
 )

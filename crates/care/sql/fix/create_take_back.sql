@@ -1,8 +1,9 @@
--- purpose: a function that puts the rows of one step back as they were, to the byte, or changes nothing and says why.
+-- purpose: a function that puts rows of one step back as they were, to the byte, or changes nothing and says why.
 -- params: none.
 -- locks: none but on the catalog; when it runs, ROW EXCLUSIVE on the tables and the rows that it restores.
--- index: none.
-create or replace function posthaste_undo.take_back(of_plan text, of_step text) returns bigint
+-- index: none; when it runs, kept_row_of_step and the keys of the tables.
+create or replace function posthaste_undo.take_back(of_plan text, of_step text, picks bigint[], only_looks boolean)
+returns bigint
 language plpgsql
 set extra_float_digits = '3'
 set datestyle = 'iso, ymd'
@@ -16,7 +17,9 @@ declare
   names text;
   settable text;
   chosen text;
-  key_text text;
+  rows_of text;
+  is_same text;
+  was_same text;
   done bigint := 0;
 begin
   -- rows that break a reference can only come back where references are not kept meanwhile.
@@ -28,17 +31,13 @@ begin
     relation text, columns text, key_columns text[], key text, before text, after text, no bigint
   ) on commit drop;
   truncate posthaste_rows;
-  -- of a row that the step changed more than once, the first and the last state.
   insert into posthaste_rows
-  select
-    relation, columns, key_columns, min(key), (array_agg(before order by no))[1], (array_agg(after order by no desc))[1],
-    max(no)
+  select relation, columns, key_columns, key, before, after, no
   from posthaste_undo.kept_row
-  where plan = of_plan and step = of_step and taken_back_at is null
-  group by relation, columns, key_columns, coalesce('k' || key, 'n' || no);
+  where plan = of_plan and step = of_step and pick = any (picks) and taken_back_at is null;
   if exists (
     select from posthaste_undo.kept_row
-    where plan = of_plan and step = of_step and taken_back_at is null and md5(before) <> checksum
+    where plan = of_plan and step = of_step and pick = any (picks) and taken_back_at is null and md5(before) <> checksum
   ) then
     raise exception 'the kept rows of step % are damaged: a checksum does not match', of_step using errcode = 'data_corrupted';
   end if;
@@ -52,52 +51,69 @@ begin
     select
       string_agg(quote_ident(attname), ', ' order by attnum) filter (where attgenerated = ''),
       string_agg(quote_ident(attname), ', ' order by attnum) filter (where attgenerated = '' and attidentity <> 'a'),
-      string_agg('r.' || quote_ident(attname), ', ' order by attnum) filter (where attgenerated = '' and attidentity <> 'a')
+      string_agg('(k.was_row).' || quote_ident(attname), ', ' order by attnum) filter (where attgenerated = '' and attidentity <> 'a')
     into names, settable, chosen
     from pg_catalog.pg_attribute
     where attrelid = part.relation::regclass and attnum > 0 and not attisdropped;
-    select 'row(' || string_agg('t.' || quote_ident(name), ', ') || ')::text' into key_text
+    -- rows are found by their key through its index, as they are now and as they were.
+    select
+      string_agg(format('t.%1$I = (k.is_row).%1$I', name), ' and '),
+      string_agg(format('t.%1$I = (k.was_row).%1$I', name), ' and ')
+    into is_same, was_same
     from unnest(part.key_columns) as name;
+    rows_of := format(
+      'k as materialized (
+         select no, key, before, after, before::%1$s as was_row, coalesce(after, before)::%1$s as is_row
+         from posthaste_rows where relation = $1
+       )',
+      part.relation
+    );
 
-    if key_text is not null then
-      -- nobody changes them between the look and the change.
+    if is_same is not null then
+      if not only_looks then
+        -- nobody changes them between the look and the change.
+        execute format('with %s select from k join %s as t on %s for update of t', rows_of, part.relation, is_same)
+        using part.relation;
+      end if;
       execute format(
-        'select from %s as t where %s in (select key from posthaste_rows where relation = $1) for update',
-        part.relation, key_text
-      ) using part.relation;
-      execute format(
-        'select string_agg(k.key, '', '' order by k.key) from (
-           select k.key from posthaste_rows as k left join %s as t on %s = k.key
-           where k.relation = $1
-           and ((k.after is null and t.ctid is not null)
-             or (k.after is not null and row(t.*)::text is distinct from k.after))
+        'with %s select string_agg(k.key, '', '' order by k.key) from (
+           select k.key from k left join %s as t on %s
+           where (k.after is null and t.ctid is not null)
+             or (k.after is not null and row(t.*)::text is distinct from k.after)
+           order by k.no
            limit 5
          ) as k',
-        part.relation, key_text
+        rows_of, part.relation, is_same
       ) into wrong using part.relation;
       if wrong is not null then
         raise exception 'rows of % were changed since, such as %: nothing is taken back', part.relation, wrong
           using errcode = 'object_not_in_prerequisite_state';
       end if;
+    end if;
+    continue when only_looks;
+    if is_same is not null then
       execute format(
-        'update %1$s as t set (%2$s) = (select %3$s from (select (k.before::%1$s).*) as r)
-         from posthaste_rows as k where k.relation = $1 and k.after is not null and %4$s = k.key',
-        part.relation, settable, chosen, key_text
+        'with %s update %s as t set (%s) = row(%s) from k where k.after is not null and %s',
+        rows_of, part.relation, settable, chosen, is_same
       ) using part.relation;
     end if;
     execute format(
-      'insert into %1$s (%2$s) overriding system value
-       select %3$s from posthaste_rows as k cross join lateral (select (k.before::%1$s).*) as r
-       where k.relation = $1 and k.after is null order by k.no',
-      part.relation, names, 'r.' || replace(names, ', ', ', r.')
+      'with %s insert into %s (%s) overriding system value
+       select %s from k where k.after is null order by k.no',
+      rows_of, part.relation, names,
+      (
+        select string_agg('(k.was_row).' || quote_ident(attname), ', ' order by attnum)
+        from pg_catalog.pg_attribute
+        where attrelid = part.relation::regclass and attnum > 0 and not attisdropped and attgenerated = ''
+      )
     ) using part.relation;
     -- a trigger may have had its own mind.
     execute format(
-      'select string_agg(coalesce(k.key, k.before), '', '') from (
-         select k.key, k.before from posthaste_rows as k
-         where k.relation = $1 and not exists (select from %s as t where row(t.*)::text = k.before) limit 5
+      'with %s select string_agg(coalesce(k.key, k.before), '', '') from (
+         select k.key, k.before from k
+         where not exists (select from %s as t where %s and row(t.*)::text = k.before) limit 5
        ) as k',
-      part.relation
+      rows_of, part.relation, coalesce(was_same, 'true')
     ) into wrong using part.relation;
     if wrong is not null then
       raise exception 'rows of % did not come back as they were, such as %', part.relation, wrong
@@ -107,8 +123,10 @@ begin
   perform set_config('session_replication_role', 'origin', true)
   where current_setting('session_replication_role') <> 'origin';
   select count(*) into done from posthaste_rows;
-  update posthaste_undo.kept_row set taken_back_at = clock_timestamp()
-  where plan = of_plan and step = of_step and taken_back_at is null;
+  if not only_looks then
+    update posthaste_undo.kept_row set taken_back_at = clock_timestamp()
+    where plan = of_plan and step = of_step and pick = any (picks) and taken_back_at is null;
+  end if;
   return done;
 end
 $$

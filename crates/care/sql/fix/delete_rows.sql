@@ -1,13 +1,14 @@
--- purpose: deletes rows, and keeps each of them as it was, in the same statement.
--- params: none; `{before}` (with clauses), `{from}`, `{condition}`, `{key}`, `{key_columns}`, `{relation}`, `{plan}`
---   and `{step}` are put in.
+-- purpose: deletes rows of a batch that are still wrong, and keeps each of them as it was, in the same statement.
+-- params: none; `{found}`, `{from}`, `{matched}`, `{batch}`, `{still}`, `{key}`, `{key_columns}`, `{relation}`, `{plan}`
+--   and `{step}` are put in, the batch by the runner.
 -- locks: ROW EXCLUSIVE on the table, and its rows that go.
--- index: none: the rows are few, and found by what is wrong with them.
-with {before}gone as (
-  delete from {from} as t
-  where {condition}
-  returning {key} as key, row(t.*)::text as before
+-- index: the key's.
+with gone as (
+  delete from {from} as t using {found} as w
+  where {batch} and {matched} and ({still})
+  returning w.no as no, {key} as key, row(t.*)::text as before
 )
-insert into posthaste_undo.kept_row (plan, step, relation, columns, key_columns, key, before, after, checksum)
-select {plan}, {step}, {relation}, posthaste_undo.columns_of({relation}), {key_columns}, key, before, null, md5(before)
+insert into posthaste_undo.kept_row (plan, step, pick, relation, columns, key_columns, key, before, after, checksum)
+select
+  {plan}, {step}, no, {relation}, posthaste_undo.columns_of({relation}), {key_columns}, key, before, null, md5(before)
 from gone

@@ -20,6 +20,7 @@ pub(crate) const CHECK: Check = Check {
 struct Row {
     pid: i64,
     backend_start: String,
+    transaction_start: Option<String>,
     role_name: String,
     database: String,
     application: String,
@@ -82,7 +83,7 @@ fn judge(rows: &Rows, facts: &Facts) -> Result<Outcome, Unseen> {
         outcome.findings.push(finding.evidence(written).remedy(
             "end the session, and set idle_in_transaction_session_timeout for its role so that the next one ends \
              by itself; the application should not wait for others inside a transaction",
-            vec![remedy::terminate(row.pid, &row.backend_start)],
+            vec![remedy::terminate(row.pid, &row.backend_start, row.transaction_start.as_deref())],
         ));
     }
     Ok(outcome)

@@ -35,6 +35,8 @@ struct Row {
     table_name: Option<String>,
     waited_s: Option<f64>,
     backend_start: Option<String>,
+    transaction_start: Option<String>,
+    statement_start: Option<String>,
     role_name: Option<String>,
     application: Option<String>,
     state: Option<String>,
@@ -236,16 +238,28 @@ fn way_out(tree: &Tree<'_>, root: Option<&Row>, below: &BTreeSet<i64>) -> (Strin
             row.pid,
             waiting_words(behind)
         ));
-        steps.extend(row.backend_start.as_deref().map(|start| remedy::cancel(row.pid, start)));
+        steps.extend(
+            row.backend_start
+                .as_deref()
+                .map(|start| remedy::cancel(row.pid, start, row.statement_start.as_deref())),
+        );
     }
     match root {
         Some(row) if row.state.as_deref().is_some_and(|state| state.starts_with("idle")) => {
             text.push_str("then end the root's session, which does nothing inside its transaction");
-            steps.extend(row.backend_start.as_deref().map(|start| remedy::terminate(row.pid, start)));
+            steps.extend(
+                row.backend_start
+                    .as_deref()
+                    .map(|start| remedy::terminate(row.pid, start, row.transaction_start.as_deref())),
+            );
         }
         Some(row) if row.state.is_some() => {
             text.push_str("cancel what the root runs when it is not worth the wait");
-            steps.extend(row.backend_start.as_deref().map(|start| remedy::cancel(row.pid, start)));
+            steps.extend(
+                row.backend_start
+                    .as_deref()
+                    .map(|start| remedy::cancel(row.pid, start, row.statement_start.as_deref())),
+            );
         }
         _ => text.push_str("look at the root with a role that may see it"),
     }

@@ -20,6 +20,7 @@ pub(crate) const CHECK: Check = Check {
 struct Row {
     pid: i64,
     backend_start: String,
+    statement_start: Option<String>,
     role_name: String,
     database: String,
     application: String,
@@ -65,7 +66,7 @@ fn judge(rows: &Rows, facts: &Facts) -> Result<Outcome, Unseen> {
                 .depends_on("whether it is a report, a backup or an index build that may take so long")
                 .remedy(
                     "cancel it when nobody needs it; a statement_timeout for its role ends the next one",
-                    vec![remedy::cancel(row.pid, &row.backend_start)],
+                    vec![remedy::cancel(row.pid, &row.backend_start, row.statement_start.as_deref())],
                 ),
         );
     }

@@ -31,6 +31,7 @@ struct Row {
     name: String,
     pid: Option<i64>,
     backend_start: Option<String>,
+    transaction_start: Option<String>,
     age_xids: Option<i64>,
     held_s: Option<f64>,
     state: Option<String>,
@@ -83,7 +84,10 @@ fn told(row: &Row) -> (String, &'static str, Vec<posthaste_report::Step>) {
             (
                 format!("process {} ({name})", row.pid.unwrap_or_default()),
                 "end its transaction, or the session",
-                steps.map(|(pid, start)| remedy::terminate(pid, start)).into_iter().collect(),
+                steps
+                    .map(|(pid, start)| remedy::terminate(pid, start, row.transaction_start.as_deref()))
+                    .into_iter()
+                    .collect(),
             )
         }
         "prepared-transaction" => (

@@ -368,29 +368,44 @@ pub(crate) fn extend_sequence(oid: i64, sequence: &Name, from: i64, to: i64) -> 
     step
 }
 
-/// Ends a session, and no later one that got its number.
-pub(crate) fn terminate(pid: i64, backend_start: &str) -> Step {
-    let start = quote::literal(backend_start);
-    let pid_text = pid.to_string();
-    let values = [("pid", &*pid_text), ("backend_start", &*start)];
-    let mut step = transaction(
-        format!("terminate-{pid}"),
-        format!("end the session of process {pid}"),
-        fill(template!("terminate"), &values),
-    );
-    step.done_if = Some(fill(template!("session_is_gone"), &values));
-    step.needs_no_undo = true;
-    step
+/// Ends a session, and no later one that got its number, nor one whose transaction is another one by then. What it
+/// runs is cancelled first.
+pub(crate) fn terminate(pid: i64, backend_start: &str, transaction_start: Option<&str>) -> Step {
+    let title = format!("end the session of process {pid}");
+    let since = Since { text: transaction_start, is_statement: false };
+    end_session(format!("terminate-{pid}"), title, pid, backend_start, &since)
 }
 
-pub(crate) fn cancel(pid: i64, backend_start: &str) -> Step {
-    let start = quote::literal(backend_start);
-    let pid_text = pid.to_string();
-    let mut step = transaction(
-        format!("cancel-{pid}"),
-        format!("cancel what process {pid} runs"),
-        fill(template!("cancel"), &[("pid", &pid_text), ("backend_start", &start)]),
-    );
+/// Cancels what a session runs, unless it runs something else by then.
+pub(crate) fn cancel(pid: i64, backend_start: &str, statement_start: Option<&str>) -> Step {
+    let title = format!("cancel what process {pid} runs");
+    let since = Since { text: statement_start, is_statement: true };
+    end_session(format!("cancel-{pid}"), title, pid, backend_start, &since)
+}
+
+/// When that began for which a session is ended.
+struct Since<'s> {
+    text: Option<&'s str>,
+    is_statement: bool,
+}
+
+fn end_session(id: String, title: String, pid: i64, backend_start: &str, since: &Since<'_>) -> Step {
+    let began = since.text.map_or_else(|| "null".to_owned(), quote::literal);
+    let (pid, start) = (pid.to_string(), quote::literal(backend_start));
+    let (is_statement, terminates) = (since.is_statement.to_string(), (!since.is_statement).to_string());
+    let values = [
+        ("pid", pid.as_str()),
+        ("backend_start", &start),
+        ("since", &began),
+        ("is_statement", &is_statement),
+        ("terminates", &terminates),
+    ];
+    let statements = vec![
+        fill(include_str!("../../sql/fix/create_schema.sql"), &[("name", "posthaste_undo")]),
+        fill(include_str!("../../sql/fix/create_session_end.sql"), &[]),
+        fill(include_str!("../../sql/fix/end_session.sql"), &values),
+    ];
+    let mut step = Step::new(id, title, Action::Transaction { statements });
     step.needs_no_undo = true;
     step
 }
@@ -442,10 +457,13 @@ mod tests {
             "create index concurrently order_item_idx on \"Sales\".\"Order Item\" using btree (order_id)"
         );
         assert_eq!(index.as_deref(), Some("Sales.order_item_idx"));
-        let step = terminate(7, "2026-01-01 00:00:00+00");
+        let step = terminate(7, "2026-01-01 00:00:00+00", Some("2026-01-01 00:00:09+00"));
         let Action::Transaction { statements } = &step.action else { panic!("{step:?}") };
-        assert!(
-            statements[0].contains("s.pid = 7 and s.backend_start = '2026-01-01 00:00:00+00'::timestamptz")
-        );
+        for part in [
+            "s.pid = 7 and s.backend_start = '2026-01-01 00:00:00+00'::timestamptz",
+            "'2026-01-01 00:00:09+00'",
+        ] {
+            assert!(statements[2].contains(part), "{}", statements[2]);
+        }
     }
 }

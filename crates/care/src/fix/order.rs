@@ -47,7 +47,7 @@ fn place(step: &Step) -> &'static str {
     };
     let text = statement.trim_start().to_lowercase();
     let has = |part: &str| text.contains(part);
-    if has("pg_cancel_backend") || has("pg_terminate_backend") {
+    if step.id.starts_with("cancel-") || step.id.starts_with("terminate-") || has("pg_cancel_backend") {
         "sessions"
     } else if text.starts_with("vacuum") || text.starts_with("analyze") || text.starts_with("cluster") {
         "space"

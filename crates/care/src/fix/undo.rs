@@ -1,6 +1,6 @@
 //! Taking a plan's changes of data back, and what is kept for it.
 //!
-//! Each step comes back whole or not at all, the last one first. Not for: structure, which a run takes back.
+//! The last step comes back first, each in batches, and none whose rows were changed since. Not for: structure, which a run takes back.
 
 use jiff::Timestamp;
 use posthaste_base::{Code, Error};
@@ -59,10 +59,15 @@ async fn is_there(visit: &Visit) -> Result<bool, Error> {
     Ok(row.try_get::<_, bool>("is_there").map_err(posthaste_pg::Error::from)?)
 }
 
+/// Rows that come back in one transaction.
+const BATCH_ROWS: i64 = 5_000;
+
 /// Puts the rows of a plan back as they were, to the byte. `each` hears of every step that came back.
 ///
+/// A step is looked at whole before its first batch. One that is stopped half way goes on where it was.
+///
 /// # Errors
-/// A step whose rows were changed since, or which the database now refuses, stays as it is, and so do those before it.
+/// A step whose rows were changed since stays as it is, and so do those before it.
 pub async fn take_back(target: &Target, plan: &str, mut each: impl FnMut(TakenBack)) -> Result<(), Error> {
     let visit = visit(target).await?;
     let nothing = || {
@@ -76,36 +81,55 @@ pub async fn take_back(target: &Target, plan: &str, mut each: impl FnMut(TakenBa
     if steps.is_empty() {
         return Err(nothing());
     }
+    let asides = visit.query(include_str!("../../sql/fix/quarantines.sql"), &[]).await?;
+    let asides = asides.iter().map(|row| row.try_get("name")).collect::<Result<Vec<String>, _>>();
+    let way = Way { visit: &visit, plan, asides: asides.map_err(posthaste_pg::Error::from)? };
     for step in steps {
         let step: String = step.try_get("step").map_err(posthaste_pg::Error::from)?;
-        let rows = take_back_step(&visit, plan, &step).await.map_err(|error| refused(&step, error))?;
+        way.batches(&step, true).await.map_err(|error| refused(&step, error))?;
+        let rows = way.batches(&step, false).await.map_err(|error| refused(&step, error))?;
         each(TakenBack { step, rows });
     }
     Ok(())
 }
 
-/// In one transaction, which a failure ends with nothing changed.
-async fn take_back_step(visit: &Visit, plan: &str, step: &str) -> Result<i64, posthaste_pg::Error> {
-    visit.batch_execute("begin").await?;
-    let outcome = put_back(visit, plan, step).await;
-    visit.batch_execute(if outcome.is_ok() { "commit" } else { "rollback" }).await?;
-    outcome
+struct Way<'w> {
+    visit: &'w Visit,
+    plan: &'w str,
+    /// The tables in which rows were put aside.
+    asides: Vec<String>,
 }
 
-async fn put_back(visit: &Visit, plan: &str, step: &str) -> Result<i64, posthaste_pg::Error> {
-    let row = visit.query_one(include_str!("../../sql/fix/take_back_step.sql"), &[&plan, &step]).await?;
-    for name in visit.query(include_str!("../../sql/fix/quarantines.sql"), &[]).await? {
-        let name: String = name.try_get("name")?;
-        let values = [
-            ("quarantine", name),
-            ("plan", posthaste_base::quote::literal(plan)),
-            ("step", posthaste_base::quote::literal(step)),
-        ];
-        let values = values.each_ref().map(|(name, value)| (*name, value.as_str()));
-        let sql = crate::template::fill(include_str!("../../sql/fix/forget_put_aside.sql"), &values);
-        visit.execute(&sql, &[]).await?;
+impl Way<'_> {
+    async fn batches(&self, step: &str, only_looks: bool) -> Result<i64, posthaste_pg::Error> {
+        let (mut rows, mut below) = (0, i64::MAX);
+        loop {
+            let sql = include_str!("../../sql/fix/kept_picks.sql");
+            let picks = self.visit.query(sql, &[&self.plan, &step, &below, &BATCH_ROWS]).await?;
+            let picks: Vec<i64> = picks.iter().map(|row| row.try_get("pick")).collect::<Result<_, _>>()?;
+            let Some(last) = picks.last() else { return Ok(rows) };
+            below = *last;
+            // A failure ends the batch with nothing changed.
+            self.visit.batch_execute("begin").await?;
+            let done = self.batch(step, &picks, only_looks).await;
+            let is_kept = done.is_ok() && !only_looks;
+            self.visit.batch_execute(if is_kept { "commit" } else { "rollback" }).await?;
+            rows += done?;
+        }
     }
-    Ok(row.try_get("rows")?)
+
+    async fn batch(&self, step: &str, picks: &[i64], only_looks: bool) -> Result<i64, posthaste_pg::Error> {
+        let sql = include_str!("../../sql/fix/take_back_step.sql");
+        let row = self.visit.query_one(sql, &[&self.plan, &step, &picks, &only_looks]).await?;
+        for name in self.asides.iter().filter(|_| !only_looks) {
+            let (plan, step) =
+                (posthaste_base::quote::literal(self.plan), posthaste_base::quote::literal(step));
+            let values = [("quarantine", name.as_str()), ("plan", &plan), ("step", &step), ("picks", "$1")];
+            let sql = crate::template::fill(include_str!("../../sql/fix/forget_put_aside.sql"), &values);
+            self.visit.execute(&sql, &[&picks]).await?;
+        }
+        Ok(row.try_get("rows")?)
+    }
 }
 
 fn refused(step: &str, error: posthaste_pg::Error) -> Error {
@@ -116,7 +140,7 @@ fn refused(step: &str, error: posthaste_pg::Error) -> Error {
             "a unique index or a constraint keeps the old values out now; drop it first if they must come back"
         }
         "55000" => "look at these rows: they are not what this plan left behind",
-        _ => "nothing of this step was changed; those that came back before it stay as they are now",
+        _ => "what came back before it stays as it is now; the rest can be taken back later",
     };
     Error::new(Code::Conflict, message).hint(hint)
 }

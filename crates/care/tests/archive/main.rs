@@ -227,3 +227,63 @@ async fn what_cannot_be_moved_is_refused_with_the_reason() {
         assert!(error.message().contains(part), "{error:?}");
     }
 }
+
+/// All rows of the three tables as they are now.
+async fn whole(db: &TestDb) -> Vec<String> {
+    let mut whole = Vec::new();
+    for (table, columns) in TABLES {
+        whole.push(one(db, table, columns).await);
+    }
+    whole
+}
+
+fn way_back() -> archive::Restore {
+    archive::Restore { name: "back".into(), of: "archive-deals".into(), condition: None }
+}
+
+#[tokio::test]
+async fn what_was_archived_comes_back_as_it_was() {
+    let db = deals().await;
+    let before = whole(&db).await;
+    carry_out(&db, &archive::plan(&db.target, &request(true)).await.expect("a plan")).await;
+    assert_ne!(whole(&db).await, before);
+    let plan = archive::restore(&db.target, &way_back()).await.expect("the way back");
+    carry_out(&db, &plan).await;
+    assert_eq!(whole(&db).await, before);
+    assert_eq!(value::<i64>(&db, "select count(*) from \"Old \"\"stuff\"\"\".deals").await, 0);
+}
+
+#[tokio::test]
+async fn rows_leave_for_a_file_only_when_it_is_proven_and_come_back_from_it() {
+    let db = deals().await;
+    run(&db, "update deals set note = E'two\\nlines, \"quotes\" and \\\\' where id % 3 = 0; update deals set note = '' where id % 7 = 0; update deals set note = null, ratio = 'NaN' where id % 5 = 0").await;
+    let before = whole(&db).await;
+    carry_out(&db, &archive::plan(&db.target, &request(true)).await.expect("a plan")).await;
+    let folder = std::env::temp_dir().join(format!("posthaste-archive-{}", db.target.database()));
+    // Killed at any point, the tables are whole, and it can be said again.
+    for point in ["written", "proven", "before-commit"] {
+        let dies = |at: &str| at == point;
+        archive::export(&db.target, "archive-deals", &folder, true, &dies).await.expect_err(point);
+        let there: i64 = value(&db, "select count(*) from \"Old \"\"stuff\"\"\".likes").await;
+        assert!(there > 0, "{point}");
+    }
+    let filed = archive::export(&db.target, "archive-deals", &folder, true, &|_| false).await.expect("files");
+    assert_eq!(filed.len(), 3);
+    assert!(!value::<bool>(&db, "select to_regclass('\"Old \"\"stuff\"\"\".deals') is not null").await);
+    let again =
+        archive::export(&db.target, "archive-deals", &folder, true, &|_| false).await.expect("nothing to do");
+    assert_eq!(again.iter().map(|one| one.rows).sum::<i64>(), filed.iter().map(|one| one.rows).sum::<i64>());
+
+    // A file that somebody has touched is no proof any more.
+    let path = &filed.last().expect("a file").file;
+    let text = std::fs::read_to_string(path).expect("the file");
+    std::fs::write(path, text.replace("lines", "times")).expect("to write");
+    let error = archive::import(&db.target, "archive-deals").await.expect_err("another file");
+    assert_eq!(error.code(), posthaste_base::Code::ProofFailed, "{error:?}");
+    std::fs::write(path, text).expect("to write");
+
+    archive::import(&db.target, "archive-deals").await.expect("to read them again");
+    carry_out(&db, &archive::restore(&db.target, &way_back()).await.expect("the way back")).await;
+    assert_eq!(whole(&db).await, before);
+    std::fs::remove_dir_all(&folder).expect("to clean up");
+}
