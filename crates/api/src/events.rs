@@ -349,7 +349,7 @@ fn header(headers: &HeaderMap, name: &HeaderName) -> Result<Option<String>> {
 }
 
 fn correlation_id(call: &Call) -> Option<String> {
-    call.parts.extensions.get::<Correlation>().map(|correlation| correlation.id.as_str().to_owned())
+    call.parts.extensions.get::<Correlation>().map(Correlation::to_stored)
 }
 
 fn required(body: Option<Bytes>) -> Result<Bytes> {

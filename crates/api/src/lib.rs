@@ -46,11 +46,18 @@ pub struct Api {
     pub(crate) metrics: RenderMetrics,
     pub(crate) ingest: IngestMetrics,
     pub(crate) health: Health,
+    pub(crate) sizes: messages::Sizes,
 }
 
 impl Api {
     pub fn new(broker: Broker, metrics: RenderMetrics) -> Arc<Self> {
-        Arc::new(Self { broker, metrics, ingest: IngestMetrics::new(), health: Health::default() })
+        Arc::new(Self {
+            broker,
+            metrics,
+            ingest: IngestMetrics::new(),
+            health: Health::default(),
+            sizes: messages::Sizes::default(),
+        })
     }
 }
 

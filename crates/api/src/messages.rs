@@ -4,6 +4,7 @@
 //! sent. Not for: queues themselves (see `queues`).
 
 mod shapes;
+mod sizes;
 mod wire;
 
 use std::borrow::Cow;
@@ -14,8 +15,8 @@ use bytes::Bytes;
 use http::Method;
 use posthaste_base::limits::{BATCH_MESSAGES_MAX, LONG_POLL_SECONDS_MAX, PAGE_MAX};
 use posthaste_base::{Code, Error, QueueId, Result};
-use posthaste_broker::Receipt;
 use posthaste_broker::intake::unknown_field;
+use posthaste_broker::{Message, Receipt, Settlement};
 use posthaste_web::Scope;
 use serde_json::{Value, json};
 
@@ -25,8 +26,9 @@ use crate::table::{Row, Takes, param, run};
 
 pub(crate) use self::shapes::MESSAGES_IN;
 use self::shapes::{
-    EXTEND, EXTENDED, GIVE_BACK, MESSAGE_IN, PEEKED, RECEIVE, RECEIVED, SENT, SETTLE, SETTLED,
+    EXTEND, EXTENDED, GIVE_BACK, MESSAGE_IN, PEEKED, RECEIVE, RECEIVED, SEND, SENT, SETTLE, SETTLED,
 };
+pub(crate) use self::sizes::Sizes;
 use self::wire::{MessageBody, Messages, ReceiptsBody, ReceiveBody, SendBody, lean, message_out, peeked_out};
 
 pub(crate) const ROWS: &[Row] = &[
@@ -44,7 +46,7 @@ pub(crate) const ROWS: &[Row] = &[
         Method::POST,
         "/queues/{queue}/receive",
         "receiveMessages",
-        "Leases messages. Each comes again unless it is settled before its visibility timeout.",
+        "Leases messages, 4 MiB of them at most. Each comes again unless it is settled before its visibility timeout.",
         run!(receive),
     )
     .needs(Scope::Consume)
@@ -93,8 +95,7 @@ pub(crate) const ROWS: &[Row] = &[
 
 async fn send(mut call: Call) -> Result<Response> {
     let body = call.json().await?;
-    let sent: SendBody<'_> =
-        lean(&body, &["messages", "payload", "payloadBase64", "attributes", "delaySeconds"])?;
+    let sent: SendBody<'_> = lean(&body, &SEND)?;
     let SendBody { messages, payload, payload_base64, attributes, delay_seconds } = sent;
     let one = MessageBody { payload, payload_base64, attributes, delay_seconds };
     let is_one = one.payload.is_some() || one.payload_base64.is_some();
@@ -123,22 +124,32 @@ async fn send(mut call: Call) -> Result<Response> {
 
 async fn receive(mut call: Call) -> Result<Response> {
     let body = call.optional_json().await?.unwrap_or(Bytes::from_static(b"{}"));
-    let ReceiveBody { max_messages, visibility_seconds, wait_seconds } =
-        lean(&body, &["maxMessages", "visibilitySeconds", "waitSeconds"])?;
+    let ReceiveBody { max_messages, visibility_seconds, wait_seconds } = lean(&body, &RECEIVE)?;
     if wait_seconds > LONG_POLL_SECONDS_MAX {
         return Err(Error::new(Code::InvalidParameter, format!("{wait_seconds} s is too long to wait"))
             .field("waitSeconds")
             .expected(format!("0 to {LONG_POLL_SECONDS_MAX}")));
     }
     let wait = Duration::from_secs(wait_seconds.into());
-    let queue = call.param("queue");
-    let messages = call.broker().receive(queue, max_messages, visibility_seconds, wait).await?;
+    let queue = call.broker().catalog().queue(call.param("queue"))?.clone();
+    let sizes = &call.api.sizes;
+    // What is out of range is the broker's to refuse.
+    let is_allowed = (1..=BATCH_MESSAGES_MAX).contains(&max_messages);
+    let max = if is_allowed { sizes.allow(queue.id, max_messages) } else { max_messages };
+    let mut messages = call.broker().receive(&queue.name, max, visibility_seconds, wait).await?;
+    let fitting = sizes.fit(queue.id, messages.iter().map(size_of));
+    let others = messages.split_off(fitting);
+    if !others.is_empty() {
+        // Nobody has seen them, so it is no receive. Should this fail, they come again when their lease runs out.
+        let put_off = others.iter().map(|message| Settlement::deferred(message.receipt, 0)).collect();
+        drop(call.broker().conclude(put_off).await);
+    }
     Ok(json_response(200, &Messages { messages: messages.iter().map(message_out).collect() }))
 }
 
 async fn settle(mut call: Call) -> Result<Response> {
     let body = call.json().await?;
-    let texts: ReceiptsBody<'_> = lean(&body, &["receipts"])?;
+    let texts: ReceiptsBody<'_> = lean(&body, &SETTLE)?;
     if texts.delay_seconds != 0 {
         return Err(unknown_field("", "delaySeconds", ["receipts"]).hint("`give-back` takes a delay"));
     }
@@ -149,7 +160,7 @@ async fn settle(mut call: Call) -> Result<Response> {
 
 async fn give_back(mut call: Call) -> Result<Response> {
     let body = call.json().await?;
-    let texts: ReceiptsBody<'_> = lean(&body, &["receipts", "delaySeconds"])?;
+    let texts: ReceiptsBody<'_> = lean(&body, &GIVE_BACK)?;
     let (receipts, wrong) = read_receipts(&call, &texts.receipts)?;
     let results = call.broker().give_back(receipts, texts.delay_seconds).await?;
     Ok(answer_results(&texts.receipts, wrong, results))
@@ -166,8 +177,18 @@ async fn extend(mut call: Call) -> Result<Response> {
 
 async fn peek(call: Call) -> Result<Response> {
     let max = call.query()?.number("max", 1..=PAGE_MAX as i64)?.unwrap_or(10);
-    let peeked = call.broker().peek(call.param("queue"), max as usize).await?;
+    let queue = call.broker().catalog().queue(call.param("queue"))?.clone();
+    let sizes = &call.api.sizes;
+    let mut peeked = call.broker().peek(&queue.name, sizes.allow(queue.id, max as usize)).await?;
+    peeked.truncate(sizes.fit(queue.id, peeked.iter().map(|message| message.payload.len())));
     Ok(json_response(200, &Messages { messages: peeked.iter().map(peeked_out).collect() }))
+}
+
+/// What a message has in an answer, about.
+fn size_of(message: &Message) -> usize {
+    let attributes = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+    let event = message.event.as_ref().map_or(0, |event| attributes(&event.attributes));
+    message.payload.len() + attributes(&message.attributes) + event
 }
 
 fn check_count(field: &str, count: usize) -> Result<()> {

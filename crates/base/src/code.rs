@@ -48,10 +48,9 @@ codes! {
     InvalidTime, "invalid-time", 422, 2, "the date or time does not exist or is out of range", "use RFC 3339 (`2026-03-01T09:00:00Z`) or a local time with a zone";
     InvalidSchedule, "invalid-schedule", 422, 2, "the recurrence cannot be read or never occurs", "correct the rule that the message names";
     InvalidFilter, "invalid-filter", 422, 2, "the filter policy cannot be read", "correct the rule that the message names";
-    InvalidEndpoint, "invalid-endpoint", 422, 2, "the endpoint's address is not allowed", "use an http(s) address without credentials, to a public host";
+    InvalidEndpoint, "invalid-endpoint", 422, 2, "the endpoint's address or settings are not allowed", "use an http(s) address without credentials, to a public host, or correct the setting that the message names";
     InvalidQueue, "invalid-queue", 422, 2, "the queue's settings contradict each other", "correct the setting that the message names";
     UnknownQueue, "unknown-queue", 404, 2, "there is no queue of that name", "create the queue, or name one that exists";
-    TopicLoop, "topic-loop", 422, 2, "publishing would go round in a loop", "remove one of the subscriptions that form the loop";
     TooManyRequests, "too-many-requests", 429, 5, "the rate limit of this key is used up", "wait for the time in `Retry-After`";
     FailureModesDisabled, "failure-modes-disabled", 403, 4, "failure modes are not enabled here", "set `failure_modes = true` in `[server]`, never in production";
     InvalidConfig, "invalid-config", 422, 2, "the configuration is not valid", "correct the key that the message names; `posthaste config check` explains";

@@ -4,6 +4,8 @@
 pub const PAYLOAD_BYTES_MAX: usize = 256 * 1024;
 /// The largest HTTP request body: a batch of events, or of messages.
 pub const REQUEST_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// What the messages of one answer may have together, unless a single one has more.
+pub const ANSWER_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// How deep JSON may nest before it is refused.
 pub const JSON_DEPTH_MAX: usize = 64;
 /// Events in one `POST /events/batch`.
@@ -26,6 +28,8 @@ pub const RETENTION_SECONDS_MAX: u32 = 14 * 24 * 3600;
 pub const KEY_BYTES_MAX: usize = 255;
 /// The longest name of a queue, topic, endpoint, event type or subscription.
 pub const NAME_BYTES_MAX: usize = 120;
+/// The longest time that a function's messages are collected for, as for a cloud queue (requirements, D23).
+pub const BATCH_WINDOW_SECONDS_MAX: u32 = 300;
 /// The longest time an attempt may take (requirements, decision 5).
 pub const ATTEMPT_TIMEOUT_MS_MAX: u32 = 30_000;
 /// How far ahead an event may be due: ten years.

@@ -172,8 +172,7 @@ fn targets(
     attributes: Option<&str>,
     payload: &[u8],
 ) -> Result<Vec<(QueueId, SubscriptionId)>> {
-    let has_filter =
-        catalog.subscriptions.get(event_type).is_some_and(|all| all.iter().any(|one| one.filter.is_some()));
+    let has_filter = catalog.subscribers(event_type).iter().any(|one| one.filter.is_some());
     let attributes = attributes
         .filter(|_| has_filter)
         .and_then(|text| serde_json::from_str::<Map<String, Value>>(text).ok())

@@ -11,6 +11,10 @@ use posthaste_engine::schema::Schema;
 use posthaste_engine::{breaker, guard};
 
 use crate::SealedSecret;
+use crate::route::is_domain_event;
+
+/// What stands for all topics, in a subscription.
+pub(crate) const EVERY_TOPIC: &str = "*";
 
 /// Everything that is declared, by id and by name.
 ///
@@ -23,7 +27,7 @@ pub struct Catalog {
     pub queue_ids: HashMap<String, QueueId>,
     pub endpoints: HashMap<EndpointId, Arc<Endpoint>>,
     pub endpoint_ids: HashMap<String, EndpointId>,
-    /// By topic, in the order of their ids.
+    /// By topic, in the order of their ids; see `subscribers`.
     pub subscriptions: HashMap<String, Vec<Arc<Subscription>>>,
     pub subscriptions_by_id: HashMap<SubscriptionId, Arc<Subscription>>,
     /// What goes wrong on purpose, when failure modes are enabled and one is switched on.
@@ -60,6 +64,8 @@ pub struct QueueSettings {
     pub backoff_cap_ms: u32,
 }
 
+/// What a lease has left, beside the worker's timeout, when messages have been collected for a function.
+const WINDOW_MARGIN_SECONDS: u32 = 10;
 const HOUR_SECONDS: u32 = 3600;
 const DAY_SECONDS: u32 = 24 * HOUR_SECONDS;
 
@@ -92,6 +98,12 @@ impl QueueSettings {
     pub fn of_name(name: &str) -> Self {
         let priority = Priority::ALL.into_iter().find(|priority| priority.queue_name() == name);
         Self::of_priority(priority.unwrap_or(Priority::Normal))
+    }
+
+    /// How long messages may be collected before a call, so that it still ends well before their leases do.
+    pub fn window_seconds_max(&self) -> u32 {
+        self.visibility_seconds
+            .saturating_sub(self.worker_timeout_seconds.saturating_add(WINDOW_MARGIN_SECONDS))
     }
 }
 
@@ -134,6 +146,16 @@ impl EndpointKind {
     }
 }
 
+/// How a body of an endpoint's own form is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BodyType {
+    #[default]
+    Json,
+    /// `application/x-www-form-urlencoded`.
+    Form,
+}
+
 #[derive(Clone, Debug)]
 pub struct Endpoint {
     pub id: EndpointId,
@@ -156,10 +178,13 @@ pub struct EndpointSettings {
     pub timeout_ms: u32,
     /// Messages of one call, for a function.
     pub batch: u32,
+    /// How long a function's messages are collected before a call, unless they fill it sooner.
+    pub batch_window_seconds: u32,
     /// Sent with every call.
     pub headers: BTreeMap<String, String>,
     /// What a webhook is sent instead of the payload: see `posthaste_engine::body`.
     pub body: Option<serde_json::Value>,
+    pub body_type: BodyType,
     /// Bulkhead, rate limit and breaker, on each node.
     pub guard: guard::Settings,
 }
@@ -169,8 +194,10 @@ impl Default for EndpointSettings {
         Self {
             timeout_ms: 10_000,
             batch: 10,
+            batch_window_seconds: 0,
             headers: BTreeMap::new(),
             body: None,
+            body_type: BodyType::Json,
             guard: guard::Settings::default(),
         }
     }
@@ -181,8 +208,10 @@ impl Default for EndpointSettings {
 struct FlatSettings {
     timeout_ms: u32,
     batch: u32,
+    batch_window_seconds: u32,
     headers: BTreeMap<String, String>,
     body: Option<serde_json::Value>,
+    body_type: BodyType,
     in_flight_max: u32,
     rate: Option<guard::Rate>,
     breaker: breaker::Settings,
@@ -196,16 +225,29 @@ impl Default for FlatSettings {
 
 impl From<FlatSettings> for EndpointSettings {
     fn from(flat: FlatSettings) -> Self {
-        let FlatSettings { timeout_ms, batch, headers, body, in_flight_max, rate, breaker } = flat;
-        Self { timeout_ms, batch, headers, body, guard: guard::Settings { in_flight_max, rate, breaker } }
+        let FlatSettings { timeout_ms, batch, batch_window_seconds, headers, body, body_type, .. } = flat;
+        let FlatSettings { in_flight_max, rate, breaker, .. } = flat;
+        let guard = guard::Settings { in_flight_max, rate, breaker };
+        Self { timeout_ms, batch, batch_window_seconds, headers, body, body_type, guard }
     }
 }
 
 impl From<EndpointSettings> for FlatSettings {
     fn from(settings: EndpointSettings) -> Self {
-        let EndpointSettings { timeout_ms, batch, headers, body, guard } = settings;
+        let EndpointSettings { timeout_ms, batch, batch_window_seconds, headers, body, body_type, guard } =
+            settings;
         let guard::Settings { in_flight_max, rate, breaker } = guard;
-        Self { timeout_ms, batch, headers, body, in_flight_max, rate, breaker }
+        Self {
+            timeout_ms,
+            batch,
+            batch_window_seconds,
+            headers,
+            body,
+            body_type,
+            in_flight_max,
+            rate,
+            breaker,
+        }
     }
 }
 
@@ -225,20 +267,32 @@ pub struct Subscription {
     pub declared: bool,
 }
 
+/// Names to choose from: a listing has more than these.
+fn one_of<'a>(what: &str, names: impl Iterator<Item = &'a String>) -> String {
+    const NAMES_MAX: usize = 20;
+    let mut names: Vec<_> = names.map(String::as_str).collect();
+    names.sort_unstable();
+    match names.len() {
+        0 => format!("the name of one; there is no {what} yet"),
+        1..=NAMES_MAX => format!("one of {}", names.join(", ")),
+        n => format!("one of {} ({n} in all)", names[..NAMES_MAX].join(", ")),
+    }
+}
+
 impl Catalog {
     pub fn queue(&self, name: &str) -> Result<&Arc<Queue>> {
         self.queue_ids.get(name).and_then(|id| self.queues.get(id)).ok_or_else(|| {
-            let mut names: Vec<_> = self.queue_ids.keys().map(String::as_str).collect();
-            names.sort_unstable();
             Error::new(Code::UnknownQueue, format!("there is no queue `{name}`"))
                 .field("queue")
-                .expected(format!("one of {}", names.join(", ")))
+                .expected(one_of("queue", self.queue_ids.keys()))
         })
     }
 
     pub fn endpoint(&self, name: &str) -> Result<&Arc<Endpoint>> {
         self.endpoint_ids.get(name).and_then(|id| self.endpoints.get(id)).ok_or_else(|| {
-            Error::new(Code::NotFound, format!("there is no endpoint `{name}`")).field("endpoint")
+            Error::new(Code::NotFound, format!("there is no endpoint `{name}`"))
+                .field("endpoint")
+                .expected(one_of("endpoint", self.endpoint_ids.keys()))
         })
     }
 
@@ -250,7 +304,7 @@ impl Catalog {
     /// The queues that an event of this type and priority may go to, each once.
     pub fn queues_of(&self, event_type: &str, priority: Priority) -> Vec<QueueId> {
         let mut queues: Vec<QueueId> = Vec::new();
-        for subscription in self.subscriptions.get(event_type).into_iter().flatten() {
+        for subscription in self.subscribers(event_type) {
             let queue = match subscription.destination {
                 Destination::Queue(queue) => Some(queue),
                 Destination::Endpoint(_) => self.priority_queue(priority).ok().map(|queue| queue.id),
@@ -267,11 +321,34 @@ impl Catalog {
 
     /// Whether somebody has asked for this type: in the configuration, over HTTP, or by a subscription.
     pub fn is_known_type(&self, event_type: &str) -> bool {
-        self.topics.get(event_type).is_some_and(|topic| !topic.by_need) || self.has_subscriber(event_type)
+        let is_named = || self.subscribers(event_type).iter().any(|one| one.topic == event_type);
+        self.topics.get(event_type).is_some_and(|topic| !topic.by_need) || is_named()
     }
 
     /// Whether anybody subscribes to `topic`.
     pub fn has_subscriber(&self, topic: &str) -> bool {
-        self.subscriptions.get(topic).is_some_and(|subscriptions| !subscriptions.is_empty())
+        !self.subscribers(topic).is_empty()
+    }
+
+    /// Who may get events of this type. Posthaste's own are for those who name them: what is said of an event's end
+    /// is not one of the events that somebody wants all of.
+    pub fn subscribers(&self, event_type: &str) -> &[Arc<Subscription>] {
+        let all = || self.subscriptions.get(EVERY_TOPIC).filter(|_| !is_domain_event(event_type));
+        self.subscriptions.get(event_type).or_else(all).map_or(&[], Vec::as_slice)
+    }
+
+    /// Takes subscriptions in: those to every topic are among those of each.
+    pub(crate) fn subscribe(&mut self, subscriptions: impl IntoIterator<Item = Arc<Subscription>>) {
+        for subscription in subscriptions {
+            self.subscriptions_by_id.insert(subscription.id, subscription.clone());
+            self.subscriptions.entry(subscription.topic.clone()).or_default().push(subscription);
+        }
+        let every = self.subscriptions.get(EVERY_TOPIC).cloned().unwrap_or_default();
+        for (topic, named) in &mut self.subscriptions {
+            if topic != EVERY_TOPIC && !is_domain_event(topic) {
+                named.extend(every.iter().cloned());
+            }
+            named.sort_by_key(|subscription| subscription.id);
+        }
     }
 }

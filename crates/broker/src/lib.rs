@@ -32,7 +32,8 @@ mod uptake;
 pub use accept::{Accepted, NewEvent};
 pub use broker::{Broker, BrokerOptions};
 pub use catalog::{
-    Catalog, Destination, Endpoint, EndpointKind, EndpointSettings, Queue, QueueSettings, Subscription, Topic,
+    BodyType, Catalog, Destination, Endpoint, EndpointKind, EndpointSettings, Queue, QueueSettings,
+    Subscription, Topic,
 };
 pub use dead::{
     DeadCountOut, DeadLetterFilter, DeadLetterOut, DeadPage, DiscardIn, DiscardOut, ExportPage, GroupRedrive,

@@ -110,6 +110,15 @@ impl FailureMode {
             let message = format!("{} is not a percentage", self.percent());
             return refuse("percent", message, "a whole number from 0 to 100".into());
         }
+        // What has no effect would be taken for one that has.
+        if self.delay_ms.is_some() && self.mode != FailureModeKind::SlowDownstream {
+            let message = format!("`{}` delays nothing", self.mode.as_str());
+            return refuse("delay_ms", message, "no delay, or the mode `slow_downstream`".into());
+        }
+        if self.endpoint.is_some() && self.mode == FailureModeKind::DuplicateSubmit {
+            let message = "`duplicate_submit` is of events as they come in, wherever they go".to_owned();
+            return refuse("endpoint", message, "no endpoint".into());
+        }
         if self.delay_ms.is_some_and(|delay_ms| delay_ms > DELAY_MS_MAX) {
             let message = "the delay is too long".to_string();
             return refuse("delay_ms", message, format!("at most {DELAY_MS_MAX}"));
@@ -209,11 +218,13 @@ impl Broker {
 }
 
 pub(crate) fn from_row(row: ModeRow) -> Option<FailureMode> {
+    let mode = row.mode.parse().ok()?;
+    let delay_ms = u32::try_from(row.delay_ms).ok();
     Some(FailureMode {
-        mode: row.mode.parse().ok()?,
+        mode,
         seed: row.seed,
         percent: u8::try_from(row.percent).ok(),
-        delay_ms: u32::try_from(row.delay_ms).ok(),
+        delay_ms: delay_ms.filter(|_| mode == FailureModeKind::SlowDownstream),
         endpoint: row.endpoint,
     })
 }

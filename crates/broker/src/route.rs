@@ -2,7 +2,7 @@
 //!
 //! Pure. Topics cannot loop: a message goes to a queue or an endpoint, never to another topic, and what
 //! Posthaste publishes itself (domain events) is about events of other types, so a subscription to
-//! `EventCompleted` does not make new ones. Not for: writing messages (see `accept`).
+//! `EventCompleted` does not make new ones, and one to every topic does not get them. Not for: writing messages (see `accept`).
 
 use posthaste_base::{Priority, QueueId, Result, SubscriptionId};
 use serde_json::{Map, Value};
@@ -51,7 +51,7 @@ pub fn route(
     attributes: &Map<String, Value>,
     payload: impl FnOnce() -> Value,
 ) -> Result<Vec<(QueueId, SubscriptionId)>> {
-    let Some(subscriptions) = catalog.subscriptions.get(event_type) else { return Ok(Vec::new()) };
+    let subscriptions = catalog.subscribers(event_type);
     let has_filter = subscriptions.iter().any(|subscription| subscription.filter.is_some());
     let seen = has_filter.then(|| seen_by_filters(event_type, subject, priority, attributes));
     let mut payload = Lazy::Asked(payload);
@@ -147,7 +147,7 @@ mod tests {
                 declared: true,
             })
         });
-        catalog.subscriptions.insert("order".into(), subscriptions.collect());
+        catalog.subscribe(subscriptions);
         catalog
     }
 

@@ -415,3 +415,64 @@ async fn a_type_that_is_new_is_made_or_refused_as_configured() {
         (&json!("VALIDATION"), &json!("unknown-type"))
     );
 }
+
+#[tokio::test]
+async fn the_trace_of_the_sender_stays_with_an_event_from_sql() {
+    let shop = Shop::open().await;
+    let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let order = r#"'order', '{"orderId": "t", "amount": 1}'"#;
+    let id = shop.publish(&format!("{order}, correlation_id => '{trace}'")).await;
+    assert_eq!(shop.take_up().await, 1);
+    let stored = shop.receive("inbox").await.remove(0).event.unwrap().correlation_id;
+    assert_eq!(stored.as_deref(), Some(trace), "whole, so that what follows has its place");
+    let shown = shop.broker.show_event(id).await.unwrap().correlation_id;
+    assert_eq!(shown.as_deref(), Some(&trace[3..35]));
+    for wrong in ["''", "'a b'", "e'a\\nb'", "repeat('x', 129)"] {
+        let error = shop.call(&format!("publish({order}, correlation_id => {wrong})")).await.unwrap_err();
+        assert!(error.starts_with("22023: ") && error.contains("`correlation_id`"), "{wrong}: {error}");
+    }
+}
+
+/// The rules of a bus, as a cloud's are written: one way for many types, chosen by name, list and prefix.
+#[tokio::test]
+async fn one_subscription_to_every_topic_takes_the_types_that_its_filter_lets_through() {
+    let shop = Shop::open().await;
+    let rules = r#"
+        [queues.tasks]
+        [queues.audit]
+        [queues.ends]
+        [subscriptions.users]
+        topic = "*"
+        queue = "tasks"
+        filter = { type = ["user.profile.updated", "job.posted"], source = ["plooral.api"] }
+        [subscriptions.audit]
+        topic = "*"
+        queue = "audit"
+        filter = { type = [{ prefix = "audit." }], source = ["plooral.api", "plooral.admin"] }
+        [subscriptions.named]
+        topic = "job.posted"
+        queue = "audit"
+        [subscriptions.ends]
+        topic = "EventCompleted"
+        queue = "ends"
+    "#;
+    shop.broker.apply(&Declaration::parse(rules).unwrap()).await.unwrap();
+    for (n, (event_type, source)) in [
+        ("user.profile.updated", "plooral.api"),
+        ("user.profile.updated", "stranger"),
+        ("job.posted", "plooral.api"),
+        ("job.closed", "plooral.api"),
+        ("audit.login", "plooral.admin"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        shop.publish(&format!("'{event_type}', '{n}', attributes => '{{\"source\": \"{source}\"}}'")).await;
+    }
+    while shop.take_up().await > 0 {}
+    assert_eq!(shop.received("tasks").await, [json!(0), json!(2)]);
+    assert_eq!(shop.received("audit").await, [json!(2), json!(4)]);
+    // Nobody wanted two of them, so these are complete; that is told to who asks for it by name.
+    while shop.take_up().await > 0 {}
+    assert_eq!(shop.received("ends").await.len(), 2);
+}

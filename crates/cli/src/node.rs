@@ -10,11 +10,11 @@ use posthaste_api::{Api, BrokerKeys, RenderMetrics};
 use posthaste_base::limits::PAGE_MAX;
 use posthaste_base::{Code, Error};
 use posthaste_broker::{Action, Broker};
-use posthaste_deliver::{ClientOptions, Worker, WorkerOptions};
+use posthaste_deliver::{ClientOptions, Worker, WorkerOptions, export_spans};
 use posthaste_observe::{Handle, HttpMetrics};
 use posthaste_web::{Access, Cors, Gate, Router, ServerSettings, serve};
 use tokio::net::TcpListener;
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{ApiKeys, Config, Role};
@@ -36,6 +36,8 @@ pub(crate) struct Node {
     ground: JoinSet<()>,
     within: Duration,
     broker: Broker,
+    /// Sends spans; ends by itself after the ground's stop.
+    spans: Option<JoinHandle<()>>,
 }
 
 impl Node {
@@ -61,6 +63,7 @@ impl Node {
             let (broker, stop) = (broker.clone(), stop_ground.clone());
             async move { broker.run_listener(stop).await }
         });
+        let spans = server.spans().map(|spans| export_spans(spans, stop_ground.clone())).transpose()?;
         if let Some(handle) = metrics {
             ground.spawn(upkeep(handle, stop_ground.clone()));
         }
@@ -89,7 +92,7 @@ impl Node {
                 Role::Worker
             });
         }
-        Ok(Self { address, roles, stop, stop_ground, ground, within, broker: broker.clone() })
+        Ok(Self { address, roles, stop, stop_ground, ground, within, broker: broker.clone(), spans })
     }
 
     /// Waits until a role ends by itself, which none should.
@@ -119,6 +122,9 @@ impl Node {
         let is_drained = tokio::time::timeout(self.within + GRACE, drained).await.is_ok();
         self.stop_ground.cancel();
         self.ground.shutdown().await;
+        if let Some(spans) = self.spans {
+            drop(tokio::time::timeout(GRACE, spans).await);
+        }
         if is_drained {
             return Ok(());
         }

@@ -5,12 +5,14 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
 use posthaste_base::{Category, Priority};
-use posthaste_broker::{Attempted, Broker, Effect, Message, Queue, Settlement, effect};
+use posthaste_broker::{
+    Attempted, BodyType, Broker, Effect, EndpointSettings, Message, Queue, Settlement, effect,
+};
 use posthaste_engine::backoff::Backoff;
 use posthaste_engine::body;
 use posthaste_engine::failure::{Failure, Next, Transport, after_failure, classify_http, classify_transport};
 use posthaste_engine::guard::{Admit, Outcome};
-use posthaste_observe::TraceParent;
+use posthaste_observe::{Span, SpanKind, TraceParent};
 use serde_json::{Value, json};
 
 use crate::gate::{Destination, Gate};
@@ -104,14 +106,16 @@ impl Shared {
             Err(error) => return refused(classify_transport(Transport::AddressRefused, &error.to_string())),
         };
         let webhook_id = format!("msg_{}", message.id);
-        let template = destination.declared.settings.body.as_ref();
-        let body = template.map_or_else(|| message.payload.clone(), |template| filled_in(template, message));
-        let traceparent = traceparent(message);
+        let (body, content_type) = written(&destination.declared.settings, message);
+        let span = attempt_span(destination, queue, message);
+        let context = span.as_ref().map(Span::context);
+        let traceparent =
+            context.or_else(|| trace(message).map(TraceParent::child)).map(|own| own.to_string());
         let attempt = webhook::Attempt {
             webhook_id: &webhook_id,
             timestamp_seconds: self.broker.clock().now().as_second(),
             body: &body,
-            content_type: None,
+            content_type,
             keys: destination.keys(),
             idempotency_key: message.event.as_ref().map_or(&webhook_id, |event| &event.key),
             event_type: message.event.as_ref().map_or("message", |event| &event.event_type),
@@ -121,7 +125,9 @@ impl Shared {
         let mut headers = webhook::headers(&attempt);
         add_own_headers(&mut headers, destination);
         let request = Request { endpoint, body, headers, timeout };
-        called(self.client.post(request).await, self.now_ms())
+        let called = called(self.client.post(request).await, self.now_ms());
+        record(span, &called);
+        called
     }
 
     /// What the answer to a call makes of one of its messages.
@@ -272,8 +278,18 @@ pub(crate) fn add_own_headers(headers: &mut http::HeaderMap, destination: &Desti
     }
 }
 
-/// The body that an endpoint of its own form gets.
-fn filled_in(template: &Value, message: &Message) -> Bytes {
+/// What an endpoint is sent: the payload, or a body of the endpoint's own form; with its content type, where that is
+/// not the usual one.
+fn written(settings: &EndpointSettings, message: &Message) -> (Bytes, Option<&'static str>) {
+    let Some(template) = &settings.body else { return (message.payload.clone(), None) };
+    let filled_in = filled_in(template, message);
+    match settings.body_type {
+        BodyType::Json => (filled_in.to_string().into(), None),
+        BodyType::Form => (body::form(&filled_in).into(), Some("application/x-www-form-urlencoded")),
+    }
+}
+
+fn filled_in(template: &Value, message: &Message) -> Value {
     let object = |text: Option<&str>| text.and_then(|text| serde_json::from_str::<Value>(text).ok());
     let payload = serde_json::from_slice(&message.payload)
         .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&message.payload).into_owned()));
@@ -292,19 +308,57 @@ fn filled_in(template: &Value, message: &Message) -> Bytes {
         event["dueAt"] = json!(of.due_at);
         event["attributes"] = json!(object(of.attributes.as_deref()));
     }
-    body::render(template, &event).to_string().into()
+    body::render(template, &event)
 }
 
-/// The caller's trace goes on: a new span of the trace that the correlation id names.
-fn traceparent(message: &Message) -> Option<String> {
-    let correlation = message.event.as_ref()?.correlation_id.as_deref()?;
-    let text = if correlation.len() == TraceParent::BYTES {
-        correlation.to_owned()
-    } else {
-        format!("00-{correlation}-0000000000000001-01")
-    };
-    let child = TraceParent::parse(text.as_bytes())?.child();
-    Some(String::from_utf8_lossy(&child.to_text()).into_owned())
+/// The trace that a message's event came in.
+fn trace(message: &Message) -> Option<TraceParent> {
+    TraceParent::of_correlation(message.event.as_ref()?.correlation_id.as_deref()?)
+}
+
+/// The same, or the event's own: what is recorded of it belongs together.
+pub(crate) fn trace_or_own(message: &Message) -> Option<TraceParent> {
+    let event = message.event.as_ref()?;
+    Some(trace(message).unwrap_or_else(|| TraceParent::of_event(event.id.0.as_u128())))
+}
+
+/// How long a message was in its queue, as a span of its event's trace.
+pub(crate) fn record_receive(broker: &Broker, queue: &Queue, message: &Message) {
+    let Some(parent) = trace_or_own(message) else { return };
+    let name = || format!("receive {}", queue.name);
+    let Some(span) = Span::below(parent, name, SpanKind::Consumer) else { return };
+    let waited = Duration::try_from(broker.clock().now().duration_since(message.sent_at)).unwrap_or_default();
+    about(span.since(waited), queue, message).record();
+}
+
+fn attempt_span(destination: &Destination, queue: &Queue, message: &Message) -> Option<Span> {
+    let name = || format!("deliver {}", destination.declared.name);
+    let span = Span::below(trace_or_own(message)?, name, SpanKind::Client)?;
+    Some(about(call_span(span, destination), queue, message))
+}
+
+pub(crate) fn call_span(span: Span, destination: &Destination) -> Span {
+    span.attribute("http.request.method", "POST").attribute("posthaste.endpoint", &*destination.declared.name)
+}
+
+fn about(span: Span, queue: &Queue, message: &Message) -> Span {
+    let event = message.event.as_ref();
+    span.attribute("messaging.destination.name", &*queue.name)
+        .attribute("messaging.message.id", message.id.to_string())
+        .attribute("posthaste.receive", message.receives)
+        .attribute("posthaste.event.id", event.map(|event| event.id.to_string()))
+        .attribute("posthaste.event.type", event.map(|event| event.event_type.clone()))
+}
+
+/// Ends the span of a call by what came back.
+pub(crate) fn record(span: Option<Span>, called: &Called) {
+    let Some(span) = span else { return };
+    let span = span.attribute("http.response.status_code", called.status);
+    match &called.failure {
+        None => span,
+        Some(failure) => span.attribute("error.type", &*failure.code).failed(&failure.message),
+    }
+    .record();
 }
 
 /// A number from 0 to 1, for spreading waits.

@@ -11,12 +11,13 @@ use posthaste_base::Category;
 use posthaste_broker::{Effect, Message, Queue, Settlement};
 use posthaste_engine::failure::{Failure, Transport, classify_transport};
 use posthaste_engine::guard::Admit;
+use posthaste_observe::{Span, SpanKind, TraceParent};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::attempt::{
-    Called, Guarded, Shared, add_own_headers, called, outcome, provoked, random, refused, timeout,
-    worker_timeout,
+    Called, Guarded, Shared, add_own_headers, call_span, called, outcome, provoked, random, record, refused,
+    timeout, trace_or_own, worker_timeout,
 };
 use crate::gate::{Destination, Gate};
 use crate::{Request, webhook};
@@ -134,6 +135,8 @@ impl Shared {
         // The batch is new each time it is tried, so its id is that of its first message at this receive.
         let first = messages[0];
         let webhook_id = format!("batch_{}_{}", first.id, first.receives);
+        let span = batch_span(destination, messages);
+        let traceparent = span.as_ref().map(|span| span.context().to_string());
         let attempt = webhook::Attempt {
             webhook_id: &webhook_id,
             timestamp_seconds: self.broker.clock().now().as_second(),
@@ -142,7 +145,7 @@ impl Shared {
             keys: destination.keys(),
             idempotency_key: &webhook_id,
             event_type: "batch",
-            traceparent: None,
+            traceparent: traceparent.as_deref(),
             receive_count: first.receives,
         };
         let mut headers = webhook::headers(&attempt);
@@ -152,8 +155,17 @@ impl Shared {
         if called.failure.is_none() && called.response.len() >= ANSWER_BYTES_MAX {
             called.failure = Some(too_long());
         }
+        record(span, &called);
         called
     }
+}
+
+/// A call for many traces is one of its own, which names them.
+fn batch_span(destination: &Destination, messages: &[&Message]) -> Option<Span> {
+    let name = || format!("deliver {}", destination.declared.name);
+    let span = Span::of(TraceParent::generate(), None, name, SpanKind::Client)?;
+    let span = call_span(span, destination).attribute("messaging.batch.message_count", messages.len());
+    Some(messages.iter().filter_map(|message| trace_or_own(message)).fold(span, Span::link))
 }
 
 fn message_id(message: &Message) -> String {

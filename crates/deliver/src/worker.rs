@@ -3,23 +3,24 @@
 //! A message whose endpoint is not known dies, but only when the catalog was read again for it. Not for: how many
 //! attempts may run (see `places`), or pull queues, which their consumers empty.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use posthaste_base::limits::PAYLOAD_BYTES_MAX;
 use posthaste_base::{Category, Code, QueueId, Result, SubscriptionId};
 use posthaste_broker::{Broker, Catalog, Destination, Endpoint, EndpointKind, Message, Queue, Settlement};
 use posthaste_engine::failure::Failure;
-use posthaste_observe::{CorrelationId, TraceParent, correlation};
+use posthaste_observe::{CorrelationId, correlation, span};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::timeout_at;
 use tokio_util::sync::CancellationToken;
 
-use crate::attempt::{Shared, priority_queues};
+use crate::attempt::{Shared, priority_queues, record_receive};
 use crate::function::ANSWER_BYTES_MAX;
 use crate::gate::{Gate, Gates};
 use crate::places::Places;
+use crate::window::{Batch, Windows};
 use crate::{Client, ClientOptions};
 
 /// How long one receive waits for messages; nothing depends on it.
@@ -30,8 +31,6 @@ const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(500);
 const UNKNOWN_MS: i64 = 1_000;
 /// Messages of one receive.
 const RECEIVE_MAX: usize = 500;
-/// A call to a function carries less than its batch where the payloads are large (requirements, A8).
-const CALL_BYTES_MAX: usize = PAYLOAD_BYTES_MAX;
 
 #[derive(Clone, Debug)]
 pub struct WorkerOptions {
@@ -93,10 +92,16 @@ struct Crew {
 /// A message with where it goes.
 enum Load {
     Webhook(Arc<Gate>, Message),
-    Function(Arc<Gate>, Vec<Message>),
+    Function(Batch),
     Nowhere(Message),
     /// The catalog could not be asked.
     Unknown(Message),
+}
+
+impl From<Batch> for Load {
+    fn from(batch: Batch) -> Self {
+        Self::Function(batch)
+    }
 }
 
 impl Load {
@@ -106,9 +111,7 @@ impl Load {
             return None;
         };
         let id = message.event.as_ref()?.correlation_id.as_deref()?;
-        // A whole `traceparent` is known by its trace.
-        let trace = TraceParent::parse(id.as_bytes()).map(CorrelationId::of_trace);
-        trace.or_else(|| CorrelationId::parse(id.as_bytes()))
+        CorrelationId::parse(CorrelationId::of_stored(id).as_bytes())
     }
 }
 
@@ -128,39 +131,51 @@ impl Crew {
             self.cut.cancel();
             drained.await;
         }
+        self.shared.broker.give_back_ahead().await;
     }
 
     /// Takes messages of one queue as long as there are places for them, and waits for the last at the end.
     async fn dispatch(self: Arc<Self>, name: &'static str, shutdown: CancellationToken) {
         let mut attempts = JoinSet::new();
+        let mut windows = Windows::default();
         let mut may_have_more = false;
         while !shutdown.is_cancelled() {
             while attempts.try_join_next().is_some() {}
             let catalog = self.shared.broker.catalog();
             let Ok(queue) = catalog.queue(name).cloned() else { break };
+            self.start_all(&mut attempts, &queue, windows.ended(), Vec::new());
             let limit = (queue.settings.max_concurrency * queue.settings.batch).max(1) as usize;
             if attempts.len() >= limit {
-                attempts.join_next().await;
+                windows.unless_ended(attempts.join_next()).await;
                 continue;
             }
             let wanted = (limit - attempts.len()).min(RECEIVE_MAX);
-            let taken = shutdown.run_until_cancelled(self.places.take(name, wanted, may_have_more)).await;
-            let Some(places) = taken else { break };
-            let wait = if may_have_more { Duration::ZERO } else { RECEIVE_WAIT };
+            let take = windows.unless_ended(self.places.take(name, wanted, may_have_more));
+            let Some(taken) = shutdown.run_until_cancelled(take).await else { break };
+            let Some(places) = taken else { continue };
+            let wait = if may_have_more { Duration::ZERO } else { windows.left(RECEIVE_WAIT) };
             let visibility = queue.settings.visibility_seconds;
             let received =
                 self.shared.broker.receive_from(queue.id, places.len(), visibility, wait, &shutdown).await;
             match received {
                 Ok(messages) => {
                     may_have_more = messages.len() >= places.len();
+                    if span::is_on() {
+                        messages.iter().for_each(|one| record_receive(&self.shared.broker, &queue, one));
+                    }
                     let known = self.know_all(&messages).await;
-                    self.clone().start_attempts(&mut attempts, &queue, known.as_deref(), messages, places);
+                    let loads = self.sort(known.as_deref(), &queue, messages, &mut windows);
+                    self.start_all(&mut attempts, &queue, loads, places);
                 }
                 Err(error) => {
                     tracing::debug!(%error, queue.name = name, "receiving failed; tried again soon");
                     shutdown.run_until_cancelled(tokio::time::sleep(PAUSE_AFTER_ERROR)).await;
                 }
             }
+        }
+        // What was collected is delivered at once: nothing more will come to it.
+        if let Ok(queue) = self.shared.broker.catalog().queue(name).cloned() {
+            self.start_all(&mut attempts, &queue, windows.end(), Vec::new());
         }
         while attempts.join_next().await.is_some() {}
     }
@@ -187,17 +202,18 @@ impl Crew {
         self.gone.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn start_attempts(
-        self: Arc<Self>,
+    /// Starts to deliver loads, each with the places that it takes of those that are there.
+    fn start_all(
+        self: &Arc<Self>,
         attempts: &mut JoinSet<()>,
         queue: &Arc<Queue>,
-        catalog: Option<&Catalog>,
-        messages: Vec<Message>,
+        loads: Vec<impl Into<Load>>,
         mut places: Vec<OwnedSemaphorePermit>,
     ) {
-        for load in self.sort(catalog, messages) {
+        for load in loads {
+            let load = load.into();
             let n = match &load {
-                Load::Function(_, messages) => messages.len(),
+                Load::Function(batch) => batch.messages.len(),
                 Load::Webhook(..) | Load::Nowhere(_) | Load::Unknown(_) => 1,
             };
             let places: Vec<_> = places.drain(..n.min(places.len())).collect();
@@ -206,24 +222,29 @@ impl Crew {
             metrics.busy.increment(n as f64);
             let correlation = load.correlation();
             attempts.spawn(async move {
-                let carried = crew.carry(&queue, load);
+                let carried = crew.carry(&queue, load, places);
                 match correlation {
                     Some(id) => correlation::scope(id, carried).await,
                     None => carried.await,
                 }
                 metrics.busy.decrement(n as f64);
-                drop(places);
             });
         }
     }
 
-    /// Finds each message's endpoint; those of one function go together.
-    fn sort(&self, catalog: Option<&Catalog>, messages: Vec<Message>) -> Vec<Load> {
+    /// Finds each message's endpoint; those of one function go together, when there are enough of them or its window
+    /// ends. They come last: what others have brought to a call takes the places that are left.
+    fn sort(
+        &self,
+        catalog: Option<&Catalog>,
+        queue: &Queue,
+        messages: Vec<Message>,
+        windows: &mut Windows,
+    ) -> Vec<Load> {
         let Some(catalog) = catalog else { return messages.into_iter().map(Load::Unknown).collect() };
         let now_ms = self.shared.now_ms();
         let mut loads = Vec::with_capacity(messages.len());
-        let mut batches: HashMap<i32, (Arc<Gate>, usize, Vec<Message>)> = HashMap::new();
-        let n_bytes = |batch: &[Message]| batch.iter().map(|message| message.payload.len()).sum::<usize>();
+        let mut batches = Vec::new();
         for message in messages {
             let Some(endpoint) = endpoint_of(catalog, message.subscription) else {
                 loads.push(Load::Nowhere(message));
@@ -232,37 +253,36 @@ impl Crew {
             let gate = self.gates.of(&self.shared.broker, endpoint, now_ms);
             match endpoint.kind {
                 EndpointKind::Webhook => loads.push(Load::Webhook(gate, message)),
-                EndpointKind::Function => {
-                    let batch_max = endpoint.settings.batch.max(1) as usize;
-                    let (gate, _, batch) =
-                        batches.entry(endpoint.id.0).or_insert_with(|| (gate, batch_max, Vec::new()));
-                    if !batch.is_empty() && n_bytes(batch) + message.payload.len() > CALL_BYTES_MAX {
-                        loads.push(Load::Function(gate.clone(), std::mem::take(batch)));
-                    }
-                    batch.push(message);
-                    if batch.len() >= batch_max {
-                        loads.push(Load::Function(gate.clone(), std::mem::take(batch)));
-                    }
-                }
+                EndpointKind::Function => windows.add(gate, &queue.settings, message, &mut batches),
             }
         }
-        let rest = batches.into_values().filter(|(_, _, batch)| !batch.is_empty());
-        loads.extend(rest.map(|(gate, _, batch)| Load::Function(gate, batch)));
+        batches.extend(windows.ended());
+        loads.extend(batches.into_iter().map(Load::Function));
         loads
     }
 
     /// Delivers a load and settles it. When attempts are cut off, gives back what is not done.
-    async fn carry(&self, queue: &Queue, load: Load) {
+    async fn carry(&self, queue: &Queue, load: Load, mut places: Vec<OwnedSemaphorePermit>) {
         let receipts: Vec<_> = match &load {
             Load::Webhook(_, message) | Load::Nowhere(message) | Load::Unknown(message) => {
                 vec![message.receipt]
             }
-            Load::Function(_, messages) => messages.iter().map(|message| message.receipt).collect(),
+            Load::Function(batch) => batch.messages.iter().map(|message| message.receipt).collect(),
         };
         let deliver = async {
             match &load {
                 Load::Webhook(gate, message) => vec![self.shared.deliver(gate, queue, message).await],
-                Load::Function(gate, messages) => self.shared.deliver_batch(gate, queue, messages).await,
+                Load::Function(Batch { gate, messages, latest }) => {
+                    if places.is_empty() {
+                        // Collected without one.
+                        let take = self.places.take(&queue.name, 1, true);
+                        places = timeout_at(*latest, take).await.unwrap_or_default();
+                    }
+                    match places.is_empty() {
+                        true => messages.iter().map(|one| Settlement::deferred(one.receipt, 0)).collect(),
+                        false => self.shared.deliver_batch(gate, queue, messages).await,
+                    }
+                }
                 Load::Nowhere(message) => vec![Settlement::dead(message.receipt, &nowhere())],
                 Load::Unknown(message) => vec![Settlement::deferred(message.receipt, UNKNOWN_MS)],
             }

@@ -1,5 +1,6 @@
 //! The body of a call as its receiver wants it: a JSON template, in whose texts `{payload.orderId}` stands for what the
-//! event says there. It is how mail, SMS, chats and pagers are reached, whose interfaces have bodies of their own.
+//! event says there, written as JSON or as a form. It is how mail, SMS, chats and pagers are reached, whose interfaces
+//! have bodies of their own.
 //!
 //! Not for: conditions and loops; who needs those takes a function.
 
@@ -47,6 +48,59 @@ pub fn render(template: &Value, event: &Value) -> Value {
             fields.iter().map(|(name, value)| (name.clone(), render(value, event))).collect()
         }
         other => other.clone(),
+    }
+}
+
+/// Refuses what cannot be a form: it is a table of fields, whose values are texts, numbers, booleans or lists of them.
+pub fn check_form(template: &Value) -> Result<(), Error> {
+    let is_plain = |value: &Value| !value.is_array() && !value.is_object();
+    let is_field =
+        |value: &Value| is_plain(value) || value.as_array().is_some_and(|list| list.iter().all(is_plain));
+    let refuse = |message: String| {
+        Err(invalid(message).expected("a table of texts, numbers, booleans and lists of them"))
+    };
+    match template.as_object() {
+        None => refuse("the template of a form is not a table of its fields".into()),
+        Some(fields) if fields.is_empty() => refuse("the template of a form has no fields".into()),
+        Some(fields) => match fields.iter().find(|(_, value)| !is_field(value)) {
+            Some((name, _)) => {
+                refuse(format!("the field `{name}` has fields of its own, which a form cannot say"))
+            }
+            None => Ok(()),
+        },
+    }
+}
+
+/// What `render` made of a form's template, as `application/x-www-form-urlencoded` (the URL standard's form). A field
+/// that is null is left out, a list is its field several times, and an object that came from the event is its JSON.
+pub fn form(rendered: &Value) -> String {
+    let mut out = String::new();
+    for (name, value) in rendered.as_object().into_iter().flatten() {
+        for value in value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice) {
+            let text = match value {
+                Value::Null => continue,
+                Value::String(text) => text.clone(),
+                other => other.to_string(),
+            };
+            if !out.is_empty() {
+                out.push('&');
+            }
+            form_encode(&mut out, name);
+            out.push('=');
+            form_encode(&mut out, &text);
+        }
+    }
+    out
+}
+
+fn form_encode(out: &mut String, text: &str) {
+    for byte in text.bytes() {
+        match byte {
+            b' ' => out.push('+'),
+            b'*' | b'-' | b'.' | b'_' => out.push(byte.into()),
+            _ if byte.is_ascii_alphanumeric() => out.push(byte.into()),
+            _ => out.push_str(&format!("%{byte:02X}")),
+        }
     }
 }
 
@@ -152,6 +206,45 @@ mod tests {
             json!("order e1: 42.5 false of [\"a\",\"b\"]!"),
         );
         check_rendered(json!("{{{attributes.region}}}"), json!("{eu}"));
+    }
+
+    #[test]
+    fn a_form_says_its_fields_and_nothing_of_an_event_adds_another() {
+        let event = json!({"payload": {
+            "phone": "+49 1", "text": "a&b=c\r\n\u{e4}%41", "tags": ["x", "y z"], "cart": {"n": 1}, "none": null,
+        }});
+        let template = json!({
+            "To": "{payload.phone}", "Body": "Hi! {payload.text}", "Tag": "{payload.tags}", "Cart": "{payload.cart}",
+            "None": "{payload.none}", "Count": 2, "odd name": true,
+        });
+        check_form(&template).expect("a form");
+        let mut fields: Vec<_> = form(&render(&template, &event)).split('&').map(str::to_owned).collect();
+        fields.sort_unstable();
+        assert_eq!(
+            fields,
+            [
+                "Body=Hi%21+a%26b%3Dc%0D%0A%C3%A4%2541",
+                "Cart=%7B%22n%22%3A1%7D",
+                "Count=2",
+                "Tag=x",
+                "Tag=y+z",
+                "To=%2B49+1",
+                "odd+name=true",
+            ]
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_a_form_is_refused() {
+        for (template, words) in [
+            (json!("{payload}"), "not a table"),
+            (json!({}), "no fields"),
+            (json!({"a": {"b": 1}}), "`a` has fields of its own"),
+            (json!({"a": [["b"]]}), "`a` has fields of its own"),
+        ] {
+            let error = check_form(&template).unwrap_err();
+            assert!(error.code() == Code::InvalidEndpoint && error.message().contains(words), "{error}");
+        }
     }
 
     #[test]

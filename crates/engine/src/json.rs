@@ -32,7 +32,7 @@ pub fn parse(bytes: &[u8]) -> Result<Value, Error> {
     let value = Seed { reading: &reading, frame: None, depth: 0 }
         .deserialize(&mut deserializer)
         .and_then(|value| deserializer.end().map(|()| value))
-        .map_err(|error| explain(&error, reading.pointer.take()))?;
+        .map_err(|error| explain(&error, text, reading.pointer.take()))?;
     if reading.has_large_float.get()
         && let Some(at) = find_inexact_integer(bytes)
     {
@@ -190,16 +190,28 @@ fn malformed(message: String) -> Error {
     Error::new(Code::MalformedBody, message)
 }
 
-fn explain(error: &serde_json::Error, pointer: Option<String>) -> Error {
-    let text = error.to_string();
+fn explain(error: &serde_json::Error, text: &str, pointer: Option<String>) -> Error {
+    let said = error.to_string();
     let place = format!("line {} column {}", error.line(), error.column());
-    let reason = text.strip_suffix(&format!(" at {place}")).unwrap_or(&text);
-    match pointer {
+    let reason = said.strip_suffix(&format!(" at {place}")).unwrap_or(&said);
+    let explained = match pointer {
         // The empty pointer is the whole text, which says nothing as a field.
         Some(pointer) if !pointer.is_empty() => {
             malformed(format!("{reason} at {place} (`{pointer}`)")).field(pointer)
         }
         _ => malformed(format!("{reason} at {place}")),
+    };
+    let line = text.split('\n').nth(error.line().saturating_sub(1)).unwrap_or_default();
+    let rest = line.as_bytes().get(error.column().saturating_sub(1)..).unwrap_or_default();
+    let no_number = ["NaN", "nan", "Infinity", "-Infinity", "I"];
+    if error.is_eof() {
+        explained.expected("the rest of the text, which ends there")
+    } else if reason.starts_with("number out of range") {
+        explained.expected("a number between -1.7976931348623157e308 and 1.7976931348623157e308, or a string")
+    } else if no_number.iter().any(|word| rest.starts_with(word.as_bytes())) {
+        explained.expected("a number, null or a string: JSON has no `NaN` and no infinity")
+    } else {
+        explained
     }
 }
 
@@ -298,6 +310,8 @@ mod tests {
     fn nan_and_infinity_are_refused() {
         for text in ["NaN", "[NaN]", "Infinity", "-Infinity", "{\"amount\":nan}"] {
             check_refused(text, "at line 1 column");
+            let expected = parse(text.as_bytes()).unwrap_err().expectation().unwrap_or_default().to_owned();
+            assert!(expected.contains("no `NaN` and no infinity"), "{text}: {expected}");
         }
     }
 

@@ -33,6 +33,14 @@ impl CorrelationId {
         Self(Bytes::copy_from_slice(&trace.to_text()[3..35]))
     }
 
+    /// The id that is shown for what is stored with an event: of a whole `traceparent`, its trace's id.
+    pub fn of_stored(text: &str) -> &str {
+        match TraceParent::parse(text.as_bytes()) {
+            Some(_) => &text[3..35],
+            None => text,
+        }
+    }
+
     pub fn generate() -> Self {
         Self::of_trace(TraceParent::generate())
     }

@@ -9,8 +9,9 @@ use std::time::Duration;
 use metrics::{Counter, Gauge, Histogram};
 use posthaste_base::{Category, Code};
 
-use crate::names;
 use crate::registry::{counter, gauge, histogram};
+use crate::span::{self, Span, SpanKind};
+use crate::{TraceParent, names};
 
 /// Where an accepted event came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +62,7 @@ impl Default for IngestMetrics {
 /// One queue: its depth, what goes through it, and how fast.
 #[derive(Clone)]
 pub struct QueueMetrics {
+    name: Arc<str>,
     pub sent: Counter,
     pub received: Counter,
     pub empty_receives: Counter,
@@ -86,6 +88,7 @@ impl QueueMetrics {
         let settled = |outcome| counter(&names::MESSAGES_SETTLED, &[queue, outcome]);
         let depth = |state| gauge(&names::QUEUE_MESSAGES, &[queue, state]);
         Self {
+            name: queue.into(),
             sent: counter(&names::MESSAGES_SENT, &[queue]),
             received: counter(&names::MESSAGES_RECEIVED, &[queue]),
             empty_receives: counter(&names::EMPTY_RECEIVES, &[queue]),
@@ -117,8 +120,25 @@ impl QueueMetrics {
         self.claim_messages.record(messages as f64);
         match messages {
             0 => self.empty_receives.increment(1),
-            _ => self.received.increment(messages as u64),
+            _ => {
+                self.received.increment(messages as u64);
+                self.claim_span(messages, took);
+            }
         }
+    }
+
+    /// A claim is for many traces, so it has one of its own.
+    fn claim_span(&self, messages: usize, took: Duration) {
+        if !span::is_on() {
+            return;
+        }
+        let span =
+            Span::of(TraceParent::generate(), None, || format!("claim {}", self.name), SpanKind::Internal);
+        let Some(span) = span else { return };
+        span.since(took)
+            .attribute("messaging.destination.name", &*self.name)
+            .attribute("messaging.batch.message_count", messages)
+            .record();
     }
 }
 
@@ -245,6 +265,31 @@ impl DatabaseMetrics {
             connection_errors: counter(&names::DATABASE_ERRORS, &[pool]),
             retries: counter(&names::DATABASE_RETRIES, &[pool]),
         }
+    }
+}
+
+/// What becomes of spans on their way to a collector.
+#[derive(Clone)]
+pub struct SpanMetrics {
+    pub exported: Counter,
+    pub refused: Counter,
+    pub unreachable: Counter,
+}
+
+impl SpanMetrics {
+    pub fn new() -> Self {
+        let dropped = |reason| counter(&names::SPANS_DROPPED, &[reason]);
+        Self {
+            exported: counter(&names::SPANS_EXPORTED, &[]),
+            refused: dropped("refused"),
+            unreachable: dropped("unreachable"),
+        }
+    }
+}
+
+impl Default for SpanMetrics {
+    fn default() -> Self {
+        Self::new()
     }
 }
 

@@ -163,6 +163,11 @@ table! {
     DATABASE_RETRIES = "posthaste_database_retries_total", Counter, Count, ["pool"],
         "Transactions tried again after a serialisation failure or a deadlock.";
 
+    SPANS_EXPORTED = "posthaste_spans_exported_total", Counter, Count, [],
+        "Spans that the collector has taken.";
+    SPANS_DROPPED = "posthaste_spans_dropped_total", Counter, Count, ["reason"],
+        "Spans that were lost: full (more were recorded than could be sent), unreachable (the collector did not answer in time) or refused (it did not want them).";
+
     LEADER = "posthaste_leader", Gauge, State, ["role"],
         "Whether this node leads a role that only one node may have: 1 yes, 0 no.";
     BUILD_INFO = "posthaste_build_info", Gauge, State, ["version"],

@@ -1,11 +1,13 @@
 //! W3C trace context: the `traceparent` that ties what Posthaste does to what its caller and its receivers do.
 //!
-//! Not for: recording spans. `tracestate` is not carried on.
+//! Not for: recording spans (see `span`). `tracestate` is not carried on.
 
 use std::fmt;
 use std::str;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::span;
 
 /// A valid `traceparent`: a trace, the span in it that is the parent of what follows, and flags.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,8 +38,29 @@ impl TraceParent {
 
     /// The start of a new trace.
     pub fn generate() -> Self {
-        let trace_id = (u128::from(unique()) << 64) | u128::from(unique());
-        Self { trace_id, span_id: unique(), flags: Self::SAMPLED }
+        Self::root_of((u128::from(unique()) << 64) | u128::from(unique()))
+    }
+
+    /// The first span of a trace that begins here. It is the lower half of the trace's id, so that who is given this id
+    /// alone, as a correlation id, knows the parent as well.
+    fn root_of(trace_id: u128) -> Self {
+        let flags = if span::is_sampled(trace_id) { Self::SAMPLED } else { 0 };
+        Self { trace_id, span_id: (trace_id as u64).max(1), flags }
+    }
+
+    /// Where an event with this correlation id stands: a whole `traceparent`, a trace that began here, or a text of the
+    /// caller's own, which is no trace.
+    pub fn of_correlation(id: &str) -> Option<Self> {
+        let id = id.as_bytes();
+        if id.len() != 32 {
+            return Self::parse(id);
+        }
+        lower_hex(id).filter(|trace_id| *trace_id != 0).map(Self::root_of)
+    }
+
+    /// The trace of an event that came without one: its own id.
+    pub fn of_event(id: u128) -> Self {
+        Self::root_of(id.max(1))
     }
 
     /// A new span in the same trace.
@@ -47,6 +70,15 @@ impl TraceParent {
 
     pub fn trace_id(self) -> u128 {
         self.trace_id
+    }
+
+    pub fn span_id(self) -> u64 {
+        self.span_id
+    }
+
+    /// Whether whoever began the trace records it.
+    pub fn is_sampled(self) -> bool {
+        self.flags & Self::SAMPLED != 0
     }
 
     /// Its text, for a header. Written by hand: this is on the way of every request.
@@ -114,6 +146,16 @@ mod tests {
         let parent = TraceParent::parse(EXAMPLE.as_bytes()).unwrap();
         assert_eq!(parent.child().trace_id(), parent.trace_id());
         assert_ne!(parent.child(), parent.child());
+    }
+
+    #[test]
+    fn a_correlation_id_leads_to_its_trace_and_to_the_span_that_began_it() {
+        let began = TraceParent::generate();
+        let id = crate::CorrelationId::of_trace(began);
+        assert_eq!(TraceParent::of_correlation(id.as_str()), Some(began));
+        assert_eq!(TraceParent::of_correlation(EXAMPLE).unwrap().to_string(), EXAMPLE);
+        assert_eq!(TraceParent::of_correlation("order-7"), None);
+        assert_eq!(TraceParent::of_correlation(&"z".repeat(32)), None);
     }
 
     #[test]

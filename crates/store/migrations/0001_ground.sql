@@ -3,6 +3,8 @@
 -- Two rules shape it. Payloads are written once. What happens to every message (insert, claim, settle) is
 -- append-mostly, so that nobody's long snapshot and no backlog slows it down; what is the exception (retry,
 -- delay, death) may cost a row of its own.
+--
+-- posthaste: ignore-file int4-key because what is counted so is declared by people, not made by events
 
 -- The database's clock, which decides leases and due times. Tests move it by the setting, never by the system.
 create function posthaste.now() returns timestamptz
@@ -397,6 +399,7 @@ begin
 end
 $$;
 
+-- posthaste: ignore foreign-key-without-index because redrives are few, and queues are deleted by hand
 create table posthaste.redrive (
     id bigint generated always as identity primary key,
     queue_id integer references posthaste.queue (id),
@@ -622,7 +625,8 @@ create function posthaste.publish(
     due_at timestamptz default null,
     priority text default null,
     subject text default null,
-    attributes jsonb default null
+    attributes jsonb default null,
+    correlation_id text default null
 ) returns uuid
 language plpgsql
 as $$
@@ -659,6 +663,11 @@ begin
         raise exception 'posthaste.publish: `subject` must have 1 to 255 bytes without control characters'
             using errcode = '22023';
     end if;
+    -- A `traceparent`, or an id of the sender's own. It is written to logs and headers as well.
+    if correlation_id !~ '^[A-Za-z0-9_.:/+=@-]{1,128}$' then
+        raise exception 'posthaste.publish: `correlation_id` must be a traceparent, or 1 to 128 letters, digits and -_.:/+=@'
+            using errcode = '22023';
+    end if;
     if due > posthaste.now() + interval '3653 days' then
         raise exception 'posthaste.publish: `due_at` is more than ten years ahead' using errcode = '22023';
     end if;
@@ -676,10 +685,11 @@ begin
         rank := case upper(type) when 'BIRTHDAY' then 0 when 'ANNIVERSARY' then 1 when 'REMINDER' then 2 else 3 end;
     end if;
     insert into posthaste.event
-        (id, key, payload_hash, type, subject, priority, due_at, expires_at, unchecked, attributes, payload)
+        (id, key, payload_hash, type, subject, priority, due_at, expires_at, unchecked, correlation_id, attributes,
+            payload)
     values (
-        event_id, event_key, body_hash, type, subject, rank, due, due + interval '28 days', true, attributes::text,
-        body
+        event_id, event_key, body_hash, type, subject, rank, due, due + interval '28 days', true,
+        publish.correlation_id, attributes::text, body
     )
     on conflict on constraint event_key_is_unique do nothing;
     if not found then

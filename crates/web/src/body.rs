@@ -47,7 +47,8 @@ impl MediaType {
                 "content-encoding",
                 encoding.as_bytes(),
                 "a body that is not compressed",
-            ));
+            )
+            .hint("send the body as it is"));
         }
         let Some(value) = headers.get(CONTENT_TYPE) else { return Ok(Self::Json) };
         let value = value.as_bytes();

@@ -20,6 +20,8 @@ pub struct Correlation {
     pub id: CorrelationId,
     /// Our own span in the caller's trace, or in a new one: what follows from the request continues it.
     pub traceparent: TraceParent,
+    /// The caller's span, if the trace is the caller's.
+    pub parent: Option<TraceParent>,
 }
 
 impl Correlation {
@@ -28,13 +30,24 @@ impl Correlation {
     pub fn of(headers: &HeaderMap) -> Self {
         let parent = headers.get(&TRACEPARENT).and_then(|value| TraceParent::parse(value.as_bytes()));
         if let Some(parent) = parent {
-            return Self { id: CorrelationId::of_trace(parent), traceparent: parent.child() };
+            let id = CorrelationId::of_trace(parent);
+            return Self { id, traceparent: parent.child(), parent: Some(parent) };
         }
         let traceparent = TraceParent::generate();
         let given = [&X_CORRELATION_ID, &X_REQUEST_ID]
             .into_iter()
             .find_map(|name| CorrelationId::parse(headers.get(name)?.as_bytes()));
-        Self { id: given.unwrap_or_else(|| CorrelationId::of_trace(traceparent)), traceparent }
+        let id = given.unwrap_or_else(|| CorrelationId::of_trace(traceparent));
+        Self { id, traceparent, parent: None }
+    }
+
+    /// What an event keeps, so that what is done for it later has its place in the trace: our span in the caller's
+    /// trace, or the id, from which a trace that began here is known as a whole.
+    pub fn to_stored(&self) -> String {
+        match self.parent {
+            Some(_) => self.traceparent.to_string(),
+            None => self.id.to_string(),
+        }
     }
 
     pub(crate) fn write(&self, headers: &mut HeaderMap) {

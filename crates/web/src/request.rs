@@ -1,7 +1,8 @@
 //! The outermost layer: correlates each request, measures it, and turns a panic of a handler's into a problem.
 //!
 //! Written as a plain future, not with `middleware::from_fn`, which would box it and copy the service for each
-//! request. There is no tracing span: the correlation id reaches the logs without one.
+//! request. There is no `tracing` span: the correlation id reaches the logs without one, and what is exported is one
+//! span (see `posthaste_observe::span`) for each request that changes something.
 
 use std::any::Any;
 use std::convert::Infallible;
@@ -15,7 +16,7 @@ use axum::response::{IntoResponse, Response};
 use http::Method;
 use pin_project_lite::pin_project;
 use posthaste_base::{Code, Error};
-use posthaste_observe::{HttpMetrics, correlation};
+use posthaste_observe::{HttpMetrics, Span, SpanKind, TraceParent, correlation};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -66,7 +67,7 @@ where
     fn call(&mut self, mut request: Request) -> Self::Future {
         let correlation = Correlation::of(request.headers());
         let route = request.extensions().get::<MatchedPath>().cloned();
-        let watch = Watch::start(self.metrics.clone(), route, method_name(request.method()));
+        let watch = Watch::start(self.metrics.clone(), route, method_name(request.method()), &correlation);
         request.extensions_mut().insert(correlation.clone());
         let _entered = correlation::enter(correlation.id.clone());
         RequestFuture { inner: self.inner.call(request), correlation, watch }
@@ -115,12 +116,24 @@ struct Watch {
     method: &'static str,
     start: Instant,
     is_ended: bool,
+    span: Option<Span>,
 }
 
 impl Watch {
-    fn start(metrics: HttpMetrics, route: Option<MatchedPath>, method: &'static str) -> Self {
+    fn start(
+        metrics: HttpMetrics,
+        route: Option<MatchedPath>,
+        method: &'static str,
+        correlation: &Correlation,
+    ) -> Self {
         metrics.in_flight.increment(1.0);
-        Self { metrics, route, method, start: Instant::now(), is_ended: false }
+        // Reads say nothing of an event's way, and probes would bury all else.
+        let is_told = !["GET", "HEAD", "OPTIONS"].contains(&method);
+        let parent = correlation.parent.map(TraceParent::span_id);
+        let name = || format!("{method} {}", route.as_ref().map_or(UNMATCHED, MatchedPath::as_str));
+        let span =
+            is_told.then(|| Span::of(correlation.traceparent, parent, name, SpanKind::Server)).flatten();
+        Self { metrics, route, method, start: Instant::now(), is_ended: false, span }
     }
 
     fn end(&mut self, status: u16) {
@@ -131,6 +144,13 @@ impl Watch {
         let route = self.route.as_ref().map_or(UNMATCHED, MatchedPath::as_str);
         let took = self.start.elapsed();
         self.metrics.answered(route, self.method, status, took);
+        if let Some(span) = self.span.take() {
+            let span = span
+                .attribute("http.request.method", self.method)
+                .attribute("http.route", route)
+                .attribute("http.response.status_code", status);
+            if status < 500 { span } else { span.failed("answered with an error") }.record();
+        }
         let duration_ms = took.as_secs_f64() * 1e3;
         tracing::debug!(
             http.route = route,

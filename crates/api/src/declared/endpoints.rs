@@ -68,6 +68,7 @@ pub(crate) const ROWS: &[Row] = &[
 ];
 
 const KINDS: &[&str] = &["webhook", "function"];
+const BODY_TYPES: &[&str] = &["json", "form"];
 const COUNT: Kind = Kind::Int(0, u32::MAX as i64);
 const URL: &str = "Where to: `https://...`, to a public host unless the operator allows others.";
 const KIND: Field = may(
@@ -83,12 +84,18 @@ static SETTINGS: Shape = Shape {
     fields: &[
         may("timeoutMs", COUNT, "For one attempt; 10000 when left out, 30000 at most."),
         may("batch", COUNT, "Messages of one call, for a function."),
+        may(
+            "batchWindowSeconds",
+            COUNT,
+            "How long a function's messages are collected unless they fill a batch sooner; 0 when left out.",
+        ),
         may("headers", Kind::Texts, "Sent with every call."),
         may(
             "body",
             Kind::Any,
             "What a webhook is sent instead of the payload; `{payload.name}` in its texts is filled in.",
         ),
+        may("bodyType", Kind::OneOf(BODY_TYPES), "How `body` is written; `json` when left out."),
         may("inFlightMax", COUNT, "Calls at once, on each node."),
         may("rate", Kind::Of(&RATE), "Calls a second, on each node; no limit when null."),
         may("breaker", Kind::Of(&BREAKER), "When calls stop for a while."),

@@ -50,6 +50,7 @@ pub(crate) const ROWS: &[Row] = &[
     .status(204),
 ];
 
+const TOPIC: &str = "The event type; `*` is every one but those of Posthaste itself.";
 const FILTER: Field = may("filter", Kind::Object, "Which events pass; all when it is left out or null.");
 const QUEUE: Field = may("queue", Kind::Text, "Where they go: this queue, or else the endpoint.");
 const ENDPOINT: Field = may("endpoint", Kind::Text, "Where they go: this endpoint, or else the queue.");
@@ -57,7 +58,7 @@ const ENDPOINT: Field = may("endpoint", Kind::Text, "Where they go: this endpoin
 static SUBSCRIPTION_IN: Shape = Shape {
     name: "SubscriptionIn",
     about: "A subscription to make.",
-    fields: &[must("topic", Kind::Text, "The event type."), FILTER, QUEUE, ENDPOINT],
+    fields: &[must("topic", Kind::Text, TOPIC), FILTER, QUEUE, ENDPOINT],
 };
 
 static SUBSCRIPTION_PATCH: Shape = Shape {
@@ -71,7 +72,7 @@ static SUBSCRIPTION: Shape = Shape {
     about: "Which events go where.",
     fields: &[
         must("name", Kind::Text, "Its name."),
-        must("topic", Kind::Text, "The event type."),
+        must("topic", Kind::Text, TOPIC),
         FILTER,
         QUEUE,
         ENDPOINT,

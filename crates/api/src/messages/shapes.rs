@@ -27,6 +27,19 @@ pub(crate) static MESSAGES_IN: Shape = Shape {
     fields: &[must("messages", Kind::List(&Kind::Of(&MESSAGE_IN)), "Up to 1,000.")],
 };
 
+/// One message, or many; the document shows them apart.
+pub(super) static SEND: Shape = Shape {
+    name: "Send",
+    about: "A message to send, or several.",
+    fields: &[
+        may("messages", Kind::List(&Kind::Of(&MESSAGE_IN)), "Up to 1,000."),
+        MESSAGE_IN.fields[0],
+        MESSAGE_IN.fields[1],
+        MESSAGE_IN.fields[2],
+        MESSAGE_IN.fields[3],
+    ],
+};
+
 pub(super) static SENT: Shape = Shape {
     name: "Sent",
     about: "Messages that are accepted.",

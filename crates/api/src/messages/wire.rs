@@ -9,11 +9,13 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use jiff::Timestamp;
 use posthaste_base::{Code, Error, EventId, MessageId, Priority, Result};
-use posthaste_broker::intake::{parse_json, unknown_field};
+use posthaste_broker::intake::parse_json;
 use posthaste_broker::{Message, Peeked, SendIn};
+use posthaste_observe::CorrelationId;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use serde_json::value::RawValue;
+
+use crate::shape::Shape;
 
 /// One message, or many: whichever fields are there.
 #[derive(Deserialize)]
@@ -142,28 +144,14 @@ impl MessageBody<'_> {
     }
 }
 
-/// Reads a small body of a busy route straight into its type; errors name the field as `Shape::read` would.
-pub(super) fn lean<'a, T: Deserialize<'a>>(body: &'a [u8], known: &[&str]) -> Result<T> {
-    serde_json::from_slice(body).map_err(|error| match parse_json(body) {
-        Err(malformed) => malformed,
-        Ok(value) => mistaken(&value, &error, known),
+/// Reads a small body of a busy route straight into its type. What is wrong with one is found by its shape, which
+/// names the field and what was expected.
+pub(super) fn lean<'a, T: Deserialize<'a>>(body: &'a [u8], shape: &'static Shape) -> Result<T> {
+    serde_json::from_slice(body).map_err(|error| {
+        let checked = parse_json(body).and_then(|value| shape.check(value));
+        // A shape may let through what a type does not hold.
+        checked.err().unwrap_or_else(|| Error::new(Code::InvalidParameter, error.to_string()))
     })
-}
-
-/// What is wrong with a body that is good JSON.
-fn mistaken(value: &Value, error: &serde_json::Error, known: &[&str]) -> Error {
-    let text = error.to_string();
-    if !value.is_object() {
-        return Error::new(Code::InvalidParameter, "the body is not an object").expected("a JSON object");
-    }
-    let between = |start: &str| text.strip_prefix(start)?.split('`').next().map(str::to_owned);
-    if let Some(name) = between("unknown field `") {
-        return unknown_field("", &name, known.iter().copied());
-    }
-    if let Some(name) = between("missing field `") {
-        return Error::new(Code::InvalidParameter, format!("`{name}` is not there")).field(name);
-    }
-    Error::new(Code::InvalidParameter, text)
 }
 
 /// Refuses what an event's payload may not be either: a key that comes twice, nesting without end, a number that would
@@ -195,7 +183,7 @@ pub(super) fn message_out(message: &Message) -> MessageOut<'_> {
             subject: event.subject.as_deref(),
             priority: event.priority,
             due_at: event.due_at,
-            correlation_id: event.correlation_id.as_deref(),
+            correlation_id: event.correlation_id.as_deref().map(CorrelationId::of_stored),
             attributes: raw_text(event.attributes.as_deref()),
         }),
         attributes: raw_text(message.attributes.as_deref()),

@@ -153,7 +153,11 @@ async fn queues_that_are_not_there_and_delays_that_cannot_be_are_refused() {
     assert!(unknown["expected"].as_str().unwrap().contains("low"), "{unknown:#}");
     server.post("/queues/lwo/receive", "{}").await.refused(404, "unknown-queue");
     for (body, field) in [
-        (r#"{"payload": 1, "delaySeconds": -1}"#, None),
+        (r#"{"payload": 1, "delaySeconds": -1}"#, Some("delaySeconds")),
+        (
+            r#"{"messages": [{"payload": 1}, {"payload": 2, "delaySeconds": -5}]}"#,
+            Some("messages.1.delaySeconds"),
+        ),
         (r#"{"payload": 1, "delaySeconds": 99999999}"#, Some("delaySeconds")),
         (r#"{"attributes": {}}"#, Some("payload")),
         (r#"{"payload": 1, "attributes": []}"#, Some("attributes")),
@@ -163,6 +167,7 @@ async fn queues_that_are_not_there_and_delays_that_cannot_be_are_refused() {
     ] {
         let problem = server.post("/queues/low/messages", body).await.refused(400, "invalid-parameter");
         assert_eq!(problem["field"].as_str(), field, "{problem:#}");
+        assert!(problem["expected"].is_string(), "{problem:#}");
     }
     let deep = format!(r#"{{"payload": {}1{}}}"#, "[".repeat(65), "]".repeat(65));
     let deep = server.post("/queues/low/messages", deep).await.refused(400, "malformed-body");
@@ -172,8 +177,11 @@ async fn queues_that_are_not_there_and_delays_that_cannot_be_are_refused() {
         r#"{"maxMessages": 1001}"#,
         r#"{"visibilitySeconds": 0}"#,
         r#"{"waitSeconds": 21}"#,
+        r#"{"maxMessages": -1}"#,
+        r#"{"maxMessages": "ten"}"#,
     ] {
-        server.post("/queues/low/receive", body).await.refused(400, "invalid-parameter");
+        let problem = server.post("/queues/low/receive", body).await.refused(400, "invalid-parameter");
+        assert!(problem["field"].is_string() && problem["expected"].is_string(), "{problem:#}");
     }
 }
 

@@ -255,7 +255,13 @@ async fn a_failure_mode_submits_twice_and_idempotency_makes_it_one() {
     assert!(server.broker.failure_mode().is_some_and(|mode: FailureMode| mode.seed == 7));
     server.post("/events", ORDER).await.expect(202);
     assert_eq!(server.get("/queues/mail").await.expect(200)["depth"]["visible"], 1);
-    assert_eq!(server.get("/failure-mode").await.expect(200)["seed"], 7);
+    let shown = server.get("/failure-mode").await.expect(200);
+    assert_eq!(shown["seed"], 7);
+    server.put("/failure-mode", shown.to_string()).await.expect(200);
+    server.put("/endpoints/shop", r#"{"url": "https://shop.example/"}"#).await.expect(201);
+    let of_one = r#"{"mode": "duplicate_submit", "endpoint": "shop"}"#;
+    let refused = server.put("/failure-mode", of_one).await.refused(400, "invalid-parameter");
+    assert_eq!(refused["field"], "endpoint", "what comes in has no endpoint yet: {refused:#}");
 }
 
 #[tokio::test]

@@ -177,3 +177,28 @@ async fn settings_change_one_by_one_or_all_at_once() {
     assert_eq!((&changed["maxReceives"], &changed["delaySeconds"]), (&json!(5), &json!(5)));
     assert_eq!(server.get("/queues/mail").await.expect(200)["settings"], changed);
 }
+
+#[tokio::test]
+async fn answer_with_large_messages_ends_before_it_is_too_long_and_what_is_left_comes_next() {
+    let server = start().await;
+    let text = "x".repeat(200_000);
+    for _ in 0..3 {
+        let many: Vec<Value> = (0..15).map(|_| json!({"payload": text})).collect();
+        server.post("/queues/mail/messages", json!({"messages": many}).to_string()).await.expect(202);
+    }
+    let (mut counts, mut ids) = (Vec::new(), std::collections::BTreeSet::new());
+    while counts.iter().sum::<usize>() < 45 {
+        let messages = receive(&server, json!({"maxMessages": 1000, "waitSeconds": 20})).await;
+        let n_bytes: usize = messages.iter().map(|message| message["payload"].as_str().unwrap().len()).sum();
+        assert!(
+            !messages.is_empty() && n_bytes <= posthaste_base::limits::ANSWER_BYTES_MAX,
+            "{n_bytes} bytes"
+        );
+        assert!(messages.iter().all(|message| message["receives"] == 1), "what did not fit was not received");
+        ids.extend(messages.iter().map(|message| message["id"].to_string()));
+        counts.push(messages.len());
+    }
+    assert_eq!((counts[0], ids.len()), (20, 45), "{counts:?}");
+    let peeked = server.get("/queues/mail/peek?max=500").await.expect(200);
+    assert!(peeked["messages"].as_array().unwrap().len() <= 20);
+}

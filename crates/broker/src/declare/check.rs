@@ -10,16 +10,17 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use base64::{alphabet, engine::DecodePaddingMode};
 use posthaste_base::limits::{
-    ATTEMPT_TIMEOUT_MS_MAX, BATCH_MESSAGES_MAX, NAME_BYTES_MAX, RETENTION_SECONDS_MAX,
-    VISIBILITY_MARGIN_SECONDS, VISIBILITY_SECONDS_MAX,
+    ATTEMPT_TIMEOUT_MS_MAX, BATCH_MESSAGES_MAX, BATCH_WINDOW_SECONDS_MAX, NAME_BYTES_MAX,
+    RETENTION_SECONDS_MAX, VISIBILITY_MARGIN_SECONDS, VISIBILITY_SECONDS_MAX,
 };
-use posthaste_base::{Code, Error, Result, Secret};
+use posthaste_base::{Code, Error, Priority, Result, Secret};
 use posthaste_engine::filter::Filter;
 use posthaste_engine::schema::Schema;
 use serde_json::Value;
 
 use super::DeliverySettings;
-use crate::{EndpointSettings, QueueSettings};
+use crate::catalog::EVERY_TOPIC;
+use crate::{BodyType, EndpointSettings, QueueSettings};
 
 /// What else an endpoint's address has to pass: which networks the operator allows.
 pub type EndpointCheck = Arc<dyn Fn(&str) -> Result<()> + Send + Sync>;
@@ -46,6 +47,11 @@ pub(crate) fn name(name: &str, what: &str) -> Result<()> {
     let shown: String = name.chars().take(40).collect();
     Err(Error::new(Code::InvalidParameter, format!("`{shown}` cannot be the name of {what}"))
         .expected(format!("1 to {NAME_BYTES_MAX} letters, digits, dots, hyphens and underscores")))
+}
+
+/// What a subscription is to: a topic's name, or `*` for every topic.
+pub(crate) fn topic(topic: &str) -> Result<()> {
+    if topic == EVERY_TOPIC { Ok(()) } else { name(topic, "a topic") }
 }
 
 /// All that is wrong with a queue's settings.
@@ -113,6 +119,7 @@ pub(crate) fn endpoint(settings: &EndpointSettings) -> Vec<Error> {
     let limits = [
         ("timeout_ms", settings.timeout_ms, 1, ATTEMPT_TIMEOUT_MS_MAX),
         ("batch", settings.batch, 1, BATCH_MESSAGES_MAX as u32),
+        ("batch_window_seconds", settings.batch_window_seconds, 0, BATCH_WINDOW_SECONDS_MAX),
     ];
     for (field, value, least, most) in limits {
         if !(least..=most).contains(&value) {
@@ -122,6 +129,10 @@ pub(crate) fn endpoint(settings: &EndpointSettings) -> Vec<Error> {
     errors.extend(settings.guard.validate().err());
     let body = settings.body.as_ref().map_or(Ok(()), posthaste_engine::body::check);
     errors.extend(body.err().map(|error| error.field("body")));
+    if settings.body_type == BodyType::Form {
+        let form = settings.body.as_ref().map_or(Err(no_form()), posthaste_engine::body::check_form);
+        errors.extend(form.err().map(|error| error.field("body")));
+    }
     if settings.headers.len() > HEADERS_MAX {
         let message = format!("{} headers are too many", settings.headers.len());
         errors.push(
@@ -138,6 +149,36 @@ pub(crate) fn endpoint(settings: &EndpointSettings) -> Vec<Error> {
         }
     }
     errors
+}
+
+fn no_form() -> Error {
+    Error::new(Code::InvalidEndpoint, "a form has no fields")
+        .expected("`body`, a table of the form's fields: `{ to = \"{payload.phone}\" }`")
+}
+
+/// Whether the leases of the queues that deliver to endpoints last for what a function's messages wait, and the call.
+pub(crate) fn window<'a>(
+    settings: &EndpointSettings,
+    queue: impl Fn(&str) -> Option<&'a QueueSettings>,
+) -> Result<()> {
+    let window = settings.batch_window_seconds;
+    let queues = Priority::ALL.iter().filter_map(|one| Some((one.queue_name(), queue(one.queue_name())?)));
+    let Some((name, queue)) = queues.min_by_key(|(_, queue)| queue.window_seconds_max()) else {
+        return Ok(());
+    };
+    let window_max = queue.window_seconds_max();
+    if window <= window_max {
+        return Ok(());
+    }
+    let message = format!(
+        "a batching window of {window} s does not fit the visibility timeout of queue `{name}`, {} s, beside its \
+         worker timeout of {} s: messages would be received again while they are collected",
+        queue.visibility_seconds, queue.worker_timeout_seconds
+    );
+    Err(Error::new(Code::InvalidEndpoint, message)
+        .field("batch_window_seconds")
+        .expected(format!("at most {window_max}"))
+        .hint("lengthen `visibility_seconds` of the four queues of the priorities first"))
 }
 
 /// How an endpoint's address may look. Where it may lead is for the [`EndpointCheck`] and for each call.

@@ -106,6 +106,7 @@ impl Broker {
         check::name(&endpoint.name, "an endpoint").map_err(|error| error.field("name"))?;
         self.check_url(&endpoint.url)?;
         first(check::endpoint(&endpoint.settings))?;
+        self.check_window(&endpoint.settings)?;
         endpoint.secret.as_ref().map_or(Ok(()), check::secret)?;
         let secret = match endpoint.secret.clone() {
             Some(secret) => secret,
@@ -137,7 +138,11 @@ impl Broker {
                 rows::lock(&tx).await?;
                 let row = rows::get_endpoint(&tx, name).await?.ok_or_else(|| not_found(name))?;
                 let settings = match &patch.settings {
-                    Some(changes) => merged(&row, changes)?,
+                    Some(changes) => {
+                        let settings = merged(&row, changes)?;
+                        self.check_window(&settings)?;
+                        json!(settings)
+                    }
                     None => row.settings.clone(),
                 };
                 let write = EndpointWrite {
@@ -205,6 +210,11 @@ impl Broker {
         self.refresh_catalog().await
     }
 
+    fn check_window(&self, settings: &EndpointSettings) -> Result<()> {
+        let catalog = self.catalog();
+        check::window(settings, |name| catalog.queue(name).ok().map(|queue| &queue.settings))
+    }
+
     pub(super) fn check_url(&self, url: &str) -> Result<()> {
         check::url(url)?;
         self.inner.endpoint_check.get().map_or(Ok(()), |check| check(url))
@@ -216,7 +226,7 @@ pub(super) fn secrets_column(secrets: &[SealedSecret]) -> Value {
     secrets.iter().map(|secret| json!({"secret": secret.0, "until": null})).collect()
 }
 
-fn merged(row: &EndpointRow, changes: &Map<String, Value>) -> Result<Value> {
+fn merged(row: &EndpointRow, changes: &Map<String, Value>) -> Result<EndpointSettings> {
     let current = endpoint_parts(row).map(|(_, settings)| settings).unwrap_or_default();
     let mut settings = json!(current);
     merge(&mut settings, changes);
@@ -224,7 +234,7 @@ fn merged(row: &EndpointRow, changes: &Map<String, Value>) -> Result<Value> {
         Error::new(Code::InvalidEndpoint, format!("the settings cannot be read: {error}")).field("settings")
     })?;
     first(check::endpoint(&settings))?;
-    Ok(json!(settings))
+    Ok(settings)
 }
 
 /// RFC 7396: objects are merged, null takes away, all else is put in place.

@@ -68,7 +68,12 @@ pub(super) fn parse(text: &str) -> Result<Declaration, Vec<Error>> {
         return Err(reader.errors);
     }
     declaration.complete();
-    Ok(declaration)
+    for (name, endpoint) in &declaration.endpoints {
+        if let Err(error) = check::window(&endpoint.settings, |queue| declaration.queues.get(queue)) {
+            reader.report_below(&join("endpoints", name), error);
+        }
+    }
+    if reader.errors.is_empty() { Ok(declaration) } else { Err(reader.errors) }
 }
 
 /// The named things of a section whose names are allowed.
@@ -251,8 +256,7 @@ fn subscription(
     let invalid = |message: String| Error::new(Code::InvalidConfig, message);
     if !object.contains_key("topic") {
         reader.report(path, invalid("the subscription has no `topic`".into()).expected("`topic = \"...\"`"));
-    } else if let (true, Err(error)) = (object["topic"].is_string(), check::name(&declared.topic, "a topic"))
-    {
+    } else if let (true, Err(error)) = (object["topic"].is_string(), check::topic(&declared.topic)) {
         let told = invalid(error.message().into()).expected(error.expectation().unwrap_or_default());
         reader.report(&format!("{path}.topic"), told);
     }

@@ -2,7 +2,6 @@
 //!
 //! Not for: changing anything else that is declared.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use posthaste_base::{EndpointId, Priority, QueueId, Result, SubscriptionId};
@@ -115,14 +114,7 @@ fn compile(stored: Stored) -> Catalog {
         catalog.endpoint_ids.insert(endpoint.name.clone(), endpoint.id);
         catalog.endpoints.insert(endpoint.id, endpoint);
     }
-    let mut by_topic: HashMap<String, Vec<Arc<Subscription>>> = HashMap::new();
-    for row in stored.subscriptions {
-        let Some(subscription) = subscription(row).map(Arc::new) else { continue };
-        catalog.subscriptions_by_id.insert(subscription.id, subscription.clone());
-        by_topic.entry(subscription.topic.clone()).or_default().push(subscription);
-    }
-    by_topic.values_mut().for_each(|list| list.sort_by_key(|subscription| subscription.id));
-    catalog.subscriptions = by_topic;
+    catalog.subscribe(stored.subscriptions.into_iter().filter_map(subscription).map(Arc::new));
     catalog
 }
 

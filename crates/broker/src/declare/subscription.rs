@@ -71,7 +71,7 @@ impl Broker {
 
     pub async fn create_subscription(&self, subscription: SubscriptionIn) -> Result<SubscriptionOut> {
         check::name(&subscription.name, "a subscription").map_err(|error| error.field("name"))?;
-        check::name(&subscription.topic, "a topic").map_err(|error| error.field("topic"))?;
+        check::topic(&subscription.topic).map_err(|error| error.field("topic"))?;
         subscription.filter.as_ref().map_or(Ok(()), check::filter)?;
         let wanted = &subscription;
         let row = self

@@ -207,6 +207,23 @@ fn a_longer_worker_timeout_takes_the_visibility_along_unless_that_is_said() {
 }
 
 #[test]
+fn windows_of_functions_fit_the_leases_of_the_queues_that_they_are_called_from() {
+    let function = |window: u32| {
+        format!(
+            "[endpoints.a]\nurl = \"https://a.example\"\nkind = \"function\"\nbatch_window_seconds = {window}"
+        )
+    };
+    let field = "endpoints.a.batch_window_seconds";
+    check(&function(301), Code::InvalidEndpoint, field, &["line 4", "from 0 to 300"]);
+    let words = ["line 4", "21 s", "queue `critical`, 90 s", "60 s", "at most 20", "visibility_seconds"];
+    check(&function(21), Code::InvalidEndpoint, field, &words);
+    parse(&function(20));
+    let queues = ["critical", "high", "normal", "low"]
+        .map(|name| format!("[queues.{name}]\nvisibility_seconds = 600"));
+    parse(&format!("{}\n{}", queues.join("\n"), function(300)));
+}
+
+#[test]
 fn endpoints_that_cannot_be_called_are_refused() {
     let field = "endpoints.a.url";
     for (url, words) in [

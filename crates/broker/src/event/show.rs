@@ -6,6 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use posthaste_base::{Code, EndpointId, Error, EventId, MessageId, Priority, Result};
+use posthaste_observe::CorrelationId;
 use posthaste_store::attempt::Attempt;
 use posthaste_store::event::EventState;
 use serde::Serialize;
@@ -142,7 +143,7 @@ fn event_out(state: EventState, attempts: Vec<AttemptOut>) -> EventOut {
         cancelled_at: state.cancelled_at,
         finished_at: state.finished_at,
         schedule_id: state.schedule_id,
-        correlation_id: state.correlation_id,
+        correlation_id: state.correlation_id.map(|id| CorrelationId::of_stored(&id).to_owned()),
         messages: MessageCounts { total, delivered, dead, deferred },
         attempts,
         attributes: state.attributes.and_then(|text| RawValue::from_string(text).ok()),

@@ -59,7 +59,8 @@ pub(crate) struct Add {
     /// webhook: one call a message; function: one call for up to N messages.
     #[arg(long, default_value = "webhook", value_parser = ["webhook", "function"])]
     kind: String,
-    /// Settings over the defaults, as JSON: timeout_ms, batch, headers, in_flight_max, rate, breaker.
+    /// Settings over the defaults, as JSON: timeout_ms, batch, batch_window_seconds, headers, body,
+    /// body_type, in_flight_max, rate, breaker.
     #[arg(long, value_name = "JSON")]
     settings: Option<String>,
     #[command(flatten)]

@@ -13,13 +13,13 @@ use crate::config::Place;
 use crate::database::with_broker;
 use crate::output::Output;
 
-/// Whom events are about: put, get, list, delete.
+/// Whom events are about: list, show, put, remove.
 #[derive(Subcommand, Debug)]
 pub(crate) enum Subject {
-    Put(Put),
-    Get(Get),
     List(List),
-    Delete(Delete),
+    Show(Show),
+    Put(Put),
+    Remove(Remove),
 }
 
 /// Make a subject, or change its zone or dates; what is pending moves, and is listed.
@@ -42,8 +42,8 @@ pub(crate) struct Put {
 
 /// Show one subject.
 #[derive(Args, Debug)]
-#[command(before_long_help = "Examples:\n  posthaste subject get user-7")]
-pub(crate) struct Get {
+#[command(before_long_help = "Examples:\n  posthaste subject show user-7")]
+pub(crate) struct Show {
     /// The subject's id.
     id: String,
     #[command(flatten)]
@@ -60,8 +60,8 @@ pub(crate) struct List {
 
 /// Remove a subject with its schedules, and take back what waits.
 #[derive(Args, Debug)]
-#[command(before_long_help = "Examples:\n  posthaste subject delete user-7 --yes")]
-pub(crate) struct Delete {
+#[command(before_long_help = "Examples:\n  posthaste subject remove user-7 --yes")]
+pub(crate) struct Remove {
     /// The subject's id.
     id: String,
     #[command(flatten)]
@@ -84,7 +84,7 @@ impl Subject {
                 }
                 put.output.one("subject", &change)
             }
-            Subject::Get(get) => get.output.one("subject", &broker.get_subject(&get.id).await?),
+            Subject::Show(get) => get.output.one("subject", &broker.get_subject(&get.id).await?),
             Subject::List(list) => {
                 let page =
                     async |after: Option<String>, limit| broker.list_subjects(after.as_deref(), limit).await;
@@ -92,7 +92,7 @@ impl Subject {
                 let columns = [("ID", "id"), ("ZONE", "zone"), ("DATES", "dates"), ("UPDATED", "updatedAt")];
                 list.output.list("subjects", &subjects, &columns)
             }
-            Subject::Delete(delete) => {
+            Subject::Remove(delete) => {
                 broker.get_subject(&delete.id).await?;
                 if delete.consent.get(&format!("remove the subject `{}` and its schedules", delete.id))? {
                     delete.output.one("removed", &broker.delete_subject(&delete.id).await?)?;

@@ -53,6 +53,15 @@ const SECTIONS: &[Section] = &[
             ("idle_seconds", "How long a connection may idle, or take to send a request's head."),
             ("attempts_max", "Calls to endpoints at a time, over all queues of this node."),
             ("metrics", "Whether `GET /metrics` answers with numbers."),
+            (
+                "spans_url",
+                "A collector that spans are sent to, by OTLP over HTTP with JSON: `http://collector:4318/v1/traces`. Without it none are recorded. See [operations](operations.md#traces).",
+            ),
+            ("spans_headers", "Sent with them, such as the collector's key: `{ x-api-key = \"...\" }`."),
+            (
+                "spans_percent",
+                "How much of the traces that begin here is recorded. A trace that its caller began is recorded if the caller records it.",
+            ),
             ("failure_modes", "Whether things may be made to go wrong on purpose. Never in production."),
             ("log_format", "`readable`, or `json`: a line of JSON each."),
             (
@@ -191,10 +200,18 @@ const SECTIONS: &[Section] = &[
             ("secrets", "Several secrets, the newest first, while one takes over from another."),
             ("timeout_ms", "How long one call may take, from connecting to the last byte."),
             ("batch", "Messages of one call, for a function."),
+            (
+                "batch_window_seconds",
+                "How long a function's messages are collected before a call, unless they fill one sooner. At most 300, and what the leases of the priorities' queues leave beside their worker timeouts: 20 s by default.",
+            ),
             ("headers", "Sent with every call: `{ x-tenant = \"shop\" }`."),
             (
                 "body",
                 "What a webhook is sent instead of the payload, for receivers with a form of their own: `{ text = \"{type}: {payload.error}\" }`. See [delivery](delivery.md#endpoint).",
+            ),
+            (
+                "body_type",
+                "How `body` is written: `json`, or `form` for `application/x-www-form-urlencoded`.",
             ),
             ("in_flight_max", "Calls of one node at a time: the bulkhead."),
             (
@@ -227,7 +244,10 @@ const SECTIONS: &[Section] = &[
         about: "Which events of a topic go where: to one queue or to one endpoint.",
         defaults: || json!(SubscriptionDeclaration::default()),
         rows: &[
-            ("topic", "The event type. Needed."),
+            (
+                "topic",
+                "The event type, or `*` for every one but Posthaste's own; a filter may choose among them. Needed.",
+            ),
             ("endpoint", "The endpoint that is called."),
             ("queue", "The queue that consumers pull from."),
             (

@@ -2,11 +2,13 @@
 //!
 //! Not for: what is declared (`[delivery]`, `[types]` and so on), which the broker reads and applies.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use posthaste_base::{Code, Error, Secret};
 use posthaste_broker::SealKey;
+use posthaste_deliver::ExportOptions;
 use posthaste_pg::Target;
 use posthaste_web::{Cors, Rate};
 use serde::{Deserialize, Serialize};
@@ -65,6 +67,12 @@ pub(crate) struct Server {
     /// Attempts at a time of this node's worker, over all queues.
     pub attempts_max: u32,
     pub metrics: bool,
+    /// Where spans are sent, by OTLP over HTTP; none records none.
+    pub spans_url: Option<String>,
+    /// Sent with them, such as the collector's key.
+    pub spans_headers: BTreeMap<String, Secret>,
+    /// Of the traces that begin here.
+    pub spans_percent: u32,
     pub failure_modes: bool,
     pub log_format: LogFormat,
     pub log_filter: String,
@@ -88,6 +96,9 @@ impl Default for Server {
             idle_seconds: 60,
             attempts_max: 1_000,
             metrics: true,
+            spans_url: None,
+            spans_headers: BTreeMap::new(),
+            spans_percent: 100,
             failure_modes: false,
             log_format: LogFormat::Readable,
             log_filter: "info".into(),
@@ -112,6 +123,12 @@ impl Server {
         self.roles.contains(&role)
     }
 
+    /// Where spans go, if they go anywhere.
+    pub(crate) fn spans(&self) -> Option<ExportOptions> {
+        let (url, headers) = (self.spans_url.clone()?, self.spans_headers.clone());
+        Some(ExportOptions { url, headers, percent: self.spans_percent })
+    }
+
     pub(crate) fn rate(&self) -> Option<Rate> {
         let burst = if self.rate_burst == 0 { self.rate_per_second } else { self.rate_burst };
         Rate::new(self.rate_per_second, burst)
@@ -133,8 +150,17 @@ impl Server {
             ("connections_max", self.connections_max, 1, 1_000_000),
             ("idle_seconds", self.idle_seconds, 1, 3_600),
             ("shutdown_seconds", self.shutdown_seconds, 1, 3_600),
+            ("spans_percent", self.spans_percent, 0, 100),
         ] {
             errors.extend(out_of_range(field, value, least, most));
+        }
+        if let Some(Err(error)) = self.spans().map(|spans| spans.check()) {
+            errors.push(match error.field_name() {
+                Some("headers") => error.field("spans_headers"),
+                _ => error
+                    .field("spans_url")
+                    .hint("give the collector's address: `http://collector:4318/v1/traces`"),
+            });
         }
         if self.rate_burst > 0 && self.rate_per_second == 0 {
             let error = Error::new(Code::InvalidConfig, "a burst without a rate limits nothing");

@@ -35,6 +35,8 @@ impl Config {
         }
         let mut server = json!(self.server);
         server["seal_key"] = json!(self.server.seal_key.as_ref().map(|_| "***"));
+        server["spans_headers"] =
+            self.server.spans_headers.keys().map(|name| (name.clone(), json!("***"))).collect();
         let declaration = &self.declaration;
         let endpoints = declaration.endpoints.iter().map(|(name, endpoint)| {
             let mut shown = json!(endpoint.settings);

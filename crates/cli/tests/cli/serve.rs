@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use posthaste_testkit::db::TestDb;
 use posthaste_testkit::proxy::{Fault, Proxy, Upstream};
+use posthaste_testkit::receiver::{Received, Receiver};
 use rustix::process::Signal;
+use serde_json::Value;
 
-use super::program::Program;
+use super::program::{PATIENCE, Program};
 
 const EVENT: &str = r#"{"orderId": "test-123", "amount": 42.50}"#;
 
@@ -116,4 +118,44 @@ async fn failure_modes_need_to_be_enabled() {
     program.run(&set).check(0, &["random_fail_p30"]);
     assert_eq!(program.json(&["failure-mode", "show"], "failureMode")["mode"], "random_fail_p30");
     program.run(&["failure-mode", "set", "none", "--yes"]).check(0, &["none"]);
+}
+
+/// From the caller's span to the request that took the event in, and from there to the call that delivered it.
+#[tokio::test(flavor = "multi_thread")]
+async fn spans_of_an_event_follow_each_other_to_the_collector() {
+    let (db, receiver) = (TestDb::posthaste().await, Receiver::start().await.unwrap());
+    let (url, shop) = (receiver.url("/v1/traces"), receiver.url("/shop"));
+    let program = Program::with(&db).config(&format!(
+        "[server]\nspans_url = \"{url}\"\nspans_headers = {{ x-api-key = \"k-1\" }}\n\
+         [delivery]\nallow_private_addresses = true\n[endpoints.shop]\nurl = \"{shop}\"\n\
+         [subscriptions.orders]\ntopic = \"order\"\nendpoint = \"shop\"\n"
+    ));
+    program.run(&["config", "show"]).check(0, &["spans_headers.x-api-key", "***"]);
+    let node = program.serve(&[]);
+    let caller = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    assert_eq!(node.post("/events", &format!("traceparent: {caller}\r\n"), EVENT).0, 202);
+    let session = db.pool.get().await.unwrap();
+    let publish = format!(
+        "select posthaste.publish('order', '{{\"orderId\": \"sql\", \"amount\": 1}}', correlation_id => '{caller}')"
+    );
+    session.batch_execute(&publish).await.unwrap();
+    let delivered = |requests: &[Received]| requests.iter().filter(|request| request.path == "/shop").count();
+    receiver.wait_until(PATIENCE, |_| delivered(&receiver.requests()) == 2).await.unwrap();
+    node.signal(Signal::TERM);
+    assert_eq!(node.end().0, Some(0));
+
+    let requests = receiver.requests();
+    let mut spans = Vec::new();
+    for request in requests.iter().filter(|request| request.path == "/v1/traces") {
+        assert_eq!(request.header("x-api-key"), Some("k-1"));
+        let body: Value = serde_json::from_slice(&request.body).unwrap();
+        spans.extend(body["resourceSpans"][0]["scopeSpans"][0]["spans"].as_array().unwrap().clone());
+    }
+    spans.retain(|span| span["traceId"] == caller[3..35]);
+    let named = |name: &str| -> Vec<&Value> { spans.iter().filter(|span| span["name"] == name).collect() };
+    let taken_in = named("POST /events");
+    assert_eq!((taken_in.len(), &taken_in[0]["parentSpanId"]), (1, &Value::from(&caller[36..52])));
+    let parents: Vec<_> = named("deliver shop").iter().map(|span| &span["parentSpanId"]).collect();
+    assert!(parents.contains(&&taken_in[0]["spanId"]), "the one that came over HTTP: {parents:?}");
+    assert!(parents.contains(&&Value::from(&caller[36..52])), "the one that came from SQL: {parents:?}");
 }

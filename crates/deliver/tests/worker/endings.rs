@@ -49,7 +49,7 @@ async fn completed_and_failed_events_are_told_of_once_each() {
 
 /// Chats, pagers, mail and SMS have interfaces of their own, which a template speaks.
 #[tokio::test]
-async fn a_dead_letter_is_told_to_a_chat_in_its_own_words() {
+async fn a_dead_letter_is_told_to_a_chat_and_by_sms_in_their_own_words() {
     let chat = r#"
         [endpoints.chat]
         url = "{receiver}/chat"
@@ -58,6 +58,13 @@ async fn a_dead_letter_is_told_to_a_chat_in_its_own_words() {
         [subscriptions.chat]
         topic = "EventFailed"
         endpoint = "chat"
+        [endpoints.sms]
+        url = "{receiver}/sms"
+        body = { To = "+491", Body = "{payload.type} & {payload.subject}" }
+        body_type = "form"
+        [subscriptions.sms]
+        topic = "EventFailed"
+        endpoint = "sms"
     "#;
     let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
     let declared =
@@ -74,6 +81,12 @@ async fn a_dead_letter_is_told_to_a_chat_in_its_own_words() {
     let text = format!("order anna: {}", letter.error);
     let place = serde_json::json!(["normal", "shop", letter.code]);
     assert_eq!(body, serde_json::json!({"text": text, "letter": letter.id, "place": place}));
+    until("the other call", async || (!office.calls("/sms").is_empty()).then_some(())).await;
+    let call = &office.calls("/sms")[0];
+    assert_eq!(call.header("content-type"), Some("application/x-www-form-urlencoded"));
+    let mut fields: Vec<_> = call.body.split(|byte| *byte == b'&').collect();
+    fields.sort_unstable();
+    assert_eq!(fields, [&b"Body=order+%26+anna"[..], b"To=%2B491"]);
 }
 
 /// The first call is answered with `status` when the lease has run out and a second call has delivered the message.

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use posthaste_broker::{EventIn, Payload};
-use posthaste_testkit::receiver::Behaviour;
+use posthaste_testkit::receiver::{Behaviour, Received};
 use serde_json::Value;
 
-use crate::post_office::{ORDERS, PostOffice, options};
+use crate::post_office::{ORDERS, PostOffice, options, until};
 
 fn function() -> String {
     let orders = ORDERS.replace("[queues.normal]", "[queues.normal]\nmax_concurrency = 20\nbatch = 50");
@@ -108,4 +108,79 @@ async fn large_messages_go_in_smaller_batches() {
     office.all_delivered(&ids).await;
     let sizes: Vec<_> = office.calls("/shop").iter().map(|call| messages(&call.body).len()).collect();
     assert!(sizes.iter().all(|size| *size <= 2) && sizes.iter().sum::<usize>() == 7, "{sizes:?}");
+}
+
+/// The function with a window, and in the NORMAL queue beside it a webhook of its own topic.
+fn collecting(settings: &str) -> String {
+    let webhook = "[types.note]\npriority = \"NORMAL\"\n[subscriptions.notes]\ntopic = \"note\"\n\
+        endpoint = \"notes\"\n[endpoints.notes]\nurl = \"{receiver}/notes\"\n";
+    format!("{}\n{settings}\n{webhook}", ORDERS.replace("url =", "kind = \"function\"\nurl ="))
+}
+
+/// Publishes orders one after the other, each when the one before is under a lease already.
+async fn publish_apart(office: &PostOffice, count: usize) -> Vec<posthaste_base::EventId> {
+    let mut ids = Vec::new();
+    for n in 1..=count {
+        ids.push(office.publish("order").await.id);
+        if n < count {
+            let is_leased = async || (office.depth("normal").await.in_flight as usize == n).then_some(());
+            until("the message to be collected", is_leased).await;
+        }
+    }
+    ids
+}
+
+/// The sizes of the function's calls, each message at its first receive.
+fn sizes(office: &PostOffice) -> Vec<usize> {
+    let size = |call: &Received| {
+        let messages = messages(&call.body);
+        assert!(messages.iter().all(|message| message["receives"] == 1), "{messages:?}");
+        messages.len()
+    };
+    office.calls("/shop").iter().map(size).collect()
+}
+
+#[tokio::test]
+async fn window_collects_what_comes_one_by_one_and_ends_when_the_batch_is_full() {
+    let office = PostOffice::open(&collecting("batch = 3\nbatch_window_seconds = 20")).await;
+    let ids = publish_apart(&office, 3).await;
+    office.all_delivered(&ids).await;
+    assert_eq!(sizes(&office), [3]);
+}
+
+#[tokio::test]
+async fn window_that_ends_sends_what_it_has() {
+    let office = PostOffice::open(&collecting("batch = 100\nbatch_window_seconds = 1")).await;
+    let id = office.publish("order").await.id;
+    office.delivered(id).await;
+    assert_eq!(sizes(&office), [1]);
+}
+
+#[tokio::test]
+async fn what_a_window_holds_delays_nobody_and_is_delivered_when_the_worker_stops() {
+    let queue = "[queues.normal]\nmax_concurrency = 1\nbatch = 1";
+    let declaration = collecting("batch = 100\nbatch_window_seconds = 20").replace("[queues.normal]", queue);
+    let mut office = PostOffice::open(&declaration).await;
+    let mut ids = publish_apart(&office, 2).await;
+    let note = office.publish("note").await.id;
+    office.delivered(note).await;
+    assert!(office.calls("/shop").is_empty(), "the window is open");
+    office.stop_worker().await;
+    ids.push(note);
+    office.all_delivered(&ids).await;
+    assert_eq!(sizes(&office), [2]);
+}
+
+#[tokio::test]
+async fn window_ends_before_the_leases_do() {
+    let mut office = PostOffice::without_worker(&collecting("batch = 100")).await;
+    // Longer than a declaration may.
+    office
+        .sql("update posthaste.endpoint set settings = settings || '{\"batch_window_seconds\": 300}'")
+        .await;
+    // As long as the worker's timeout and what settling takes: nothing is left to collect in.
+    office.shorten_leases("normal", 130).await;
+    let id = office.publish("order").await.id;
+    office.start_worker(options());
+    office.delivered(id).await;
 }

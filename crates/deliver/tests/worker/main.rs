@@ -10,5 +10,6 @@ mod functions;
 mod guards;
 mod modes;
 mod post_office;
+mod spans;
 mod steps;
 mod stopping;
