@@ -12,6 +12,7 @@ pub mod log;
 pub(crate) mod plan_reading;
 pub(crate) mod remedy;
 mod snapshot;
+mod together;
 mod visitor;
 mod watch;
 mod wording;

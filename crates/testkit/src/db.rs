@@ -177,10 +177,17 @@ impl DurableServer {
 
     /// With settings of the server over its usual ones.
     pub async fn start_with(settings: &[(&str, &str)]) -> Self {
+        Self::start_on(&default_version(), settings).await
+    }
+
+    /// The same, on a server of that version.
+    pub async fn start_on(version: &Version, settings: &[(&str, &str)]) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let folder = std::env::temp_dir().join(format!("posthaste-durable-{}-{count}", std::process::id()));
         let mut options = LocalOptions::in_folder(&folder);
+        options.bin = Some(version.bin.clone());
+        options.version = Some(version.major);
         options.settings = settings.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
         let cluster = Cluster::open(options).expect("a folder for the server");
         let postmaster = cluster.start().await.expect("the server to start");

@@ -1,7 +1,7 @@
 -- purpose: every foreign key, whether an index serves it, and how busy both sides are
 -- params: none
 -- locks: none: nothing is opened, sizes are those of pg_class
--- index: pg_constraint and pg_class by oid, pg_index by indrelid
+-- index: pg_constraint and pg_class by oid, pg_class by relname, pg_index by indrelid
 select
   k.oid::bigint as oid,
   k.conname::text as name,
@@ -28,7 +28,24 @@ select
   ) as referenced_columns,
   coalesce(pg_stat_get_tuples_deleted(r.oid), 0) as referenced_deletes,
   k.confdeltype::text as on_delete,
-  exists (
+  served.is_served,
+  case
+    when served.is_served then '[]'
+    else (
+      select coalesce(jsonb_agg(o.relname::text), '[]')
+      from pg_class as o
+      where o.relname >= prefix.begins::name
+        and o.relname < prefix.ends::name
+        and o.relnamespace = t.relnamespace
+    )
+  end as taken_names
+from pg_constraint as k
+join pg_class as t on t.oid = k.conrelid
+join pg_namespace as n on n.oid = t.relnamespace
+join pg_class as r on r.oid = k.confrelid
+join pg_namespace as rn on rn.oid = r.relnamespace
+cross join lateral (
+  select exists (
     select
     from pg_index as i
     join pg_class as x on x.oid = i.indexrelid
@@ -48,17 +65,18 @@ select
           and substring(i.indpred::text from ':varattno ([0-9]+)')::smallint = any(k.conkey)
         )
       )
-  ) as is_served,
-  (
-    select coalesce(jsonb_agg(o.relname::text), '[]')
-    from pg_class as o
-    where o.relnamespace = t.relnamespace and starts_with(o.relname::text, left(t.relname::text, 20))
-  ) as taken_names
-from pg_constraint as k
-join pg_class as t on t.oid = k.conrelid
-join pg_namespace as n on n.oid = t.relnamespace
-join pg_class as r on r.oid = k.confrelid
-join pg_namespace as rn on rn.oid = r.relnamespace
+  ) as is_served
+) as served
+-- A range of names, which the index on them serves: the whole of pg_class for each key would take its square.
+cross join lateral (
+  select
+    left(t.relname::text, 20) as begins,
+    left(t.relname::text, least(20, length(t.relname::text)) - 1)
+      || case
+        when ascii(right(left(t.relname::text, 20), 1)) < 126 then chr(ascii(right(left(t.relname::text, 20), 1)) + 1)
+        else right(left(t.relname::text, 20), 1) || '~'
+      end as ends
+) as prefix
 where k.contype = 'f'
   and n.nspname not in ('pg_catalog', 'information_schema')
   -- A key that refers to a partitioned table has a shadow for each partition there.

@@ -71,14 +71,16 @@ fn judge(rows: &Rows, facts: &Facts) -> Result<Outcome, Unseen> {
         let severity = if used as f64 >= 0.95 * limit as f64 { Severity::Critical } else { Severity::High };
         let share = percent(used as f64, limit as f64);
         let message = format!("{used} of {limit} connections {of} are used ({share})");
+        // A limit of a role or a database says nothing about who else is there.
+        let where_ = if object.kind == "server" { "" } else { "on the whole server, " };
         outcome.findings.push(
             Finding::new(CHECK.code, severity, message)
                 .about(object)
                 .count("used", used)
                 .count("limit", limit)
                 .count("idle", row.idle)
-                .evidence_aged(format!("by state: {}", states.join(", ")), Some(0.0))
-                .evidence_aged(format!("by application: {}", applications.join(", ")), Some(0.0))
+                .evidence_aged(format!("{where_}by state: {}", states.join(", ")), Some(0.0))
+                .evidence_aged(format!("{where_}by application: {}", applications.join(", ")), Some(0.0))
                 .sure(confidence)
                 .remedy(
                     "end what waits in a transaction or is not needed, make the pools smaller or share a pooler; \

@@ -43,7 +43,7 @@ fn finding(one: &Table, facts: &Facts, live: i64, dead: i64, of: &str) -> Option
         _ => Severity::Medium,
     };
     let message = format!(
-        "{} of {of}{} are dead: {} against {} live ones",
+        "{} of {of}{} are dead: {}, against {} alive",
         percent(dead as f64, (live + dead) as f64),
         one.table_name,
         counted(dead, "row"),

@@ -132,6 +132,7 @@ fn finding(key: &Row, leaves: &[&Row], unserved: &[&Row], rows: f64, facts: &Fac
         .count("referenced_deletes", key.referenced_deletes)
         .evidence_aged(deletes, facts.counters_age_s)
         .evidence(format!("it refers to {} ({})", key.referenced_table, key.referenced_columns.join(", ")));
+    finding.object.kind = "constraint".into();
     finding.object.name = Some(key.name.clone());
     finding.object.columns = key.columns.clone();
     finding.remedy("build an index whose head is the key's columns", steps(key, unserved, facts))

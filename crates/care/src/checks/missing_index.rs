@@ -284,8 +284,11 @@ fn finding(one: &Proposal, facts: &Facts) -> Finding {
     let columns = one.columns.join(", ");
     let kind = if one.new.method == "gin" { "a trigram index" } else { "an index" };
     let message = format!(
-        "{} reads all {} of {} each time, up to {}: {kind} on ({columns}) would spare it",
-        counted(one.statements.len(), "statement"),
+        "{} all {} of {} each time, up to {}: {kind} on ({columns}) would spare it",
+        match one.statements.len() {
+            1 => "1 statement reads".to_owned(),
+            many => format!("{many} statements read"),
+        },
         counted(one.on.tuples as i64, "row"),
         one.name.name,
         duration(mean_ms / 1_000.0)

@@ -215,6 +215,7 @@ impl<'a> Round<'a> {
     }
 
     async fn end(mut self) -> Diagnosis {
+        super::together::share_indexes(&mut self.findings);
         complete_undo(&self.visitor, &mut self.findings).await;
         complete_columns(&self.visitor, &mut self.findings).await;
         let looked =

@@ -3,9 +3,10 @@
 use posthaste_care::doctor::{Options, Thresholds};
 use posthaste_pg::Target;
 use posthaste_report::{Finding, Severity};
+use posthaste_testkit::db::{Version, versions};
 
 use super::faults::{FAULTS, Fault, LONG, WEIRD};
-use super::{connect, database, diagnosed, explained, run, server, shown, statements};
+use super::{connect, database, diagnosed, explained, run, server_on, shown, statements};
 
 /// Sessions are as old as the test, and the table that is bloated is no larger than it must be.
 fn options() -> Options {
@@ -43,8 +44,14 @@ async fn use_it(target: &Target) {
 }
 
 #[tokio::test]
-async fn every_fault_is_found_and_nothing_else() {
-    let server = server().await;
+async fn every_fault_is_found_and_nothing_else_on_every_version_that_is_here() {
+    for version in versions() {
+        score_on(&version).await;
+    }
+}
+
+async fn score_on(version: &Version) {
+    let server = server_on(version).await;
     let target = database(&server, "broken", include_str!("broken.sql")).await;
     use_it(&target).await;
     let session = connect(&target).await;
@@ -81,7 +88,8 @@ async fn every_fault_is_found_and_nothing_else() {
     };
     let falsely: Vec<String> = findings.iter().filter(is_false).map(shown).collect();
     println!(
-        "score: {found} of {} faults found, {} counts wrong, {} false",
+        "score on {}: {found} of {} faults found, {} counts wrong, {} false",
+        version.major,
         FAULTS.len(),
         wrong.len(),
         falsely.len()
@@ -90,7 +98,8 @@ async fn every_fault_is_found_and_nothing_else() {
         diagnosis.report.skipped.iter().map(|one| format!("{}: {}", one.what, one.why)).collect();
     assert!(
         missed.is_empty() && wrong.is_empty() && falsely.is_empty(),
-        "missed: {missed:#?}\nwrong: {wrong:#?}\nfalse: {falsely:#?}\nskipped: {skipped:#?}"
+        "on {}: missed: {missed:#?}\nwrong: {wrong:#?}\nfalse: {falsely:#?}\nskipped: {skipped:#?}",
+        version.major
     );
 
     the_steps_mend_it(&target, findings).await;

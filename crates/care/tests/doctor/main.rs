@@ -8,24 +8,30 @@ mod healthy;
 mod logs;
 mod many;
 mod roles;
+mod standby;
 mod worst_hour;
 
 use posthaste_care::doctor::{Diagnosis, Options, diagnose};
 use posthaste_pg::{Connection, Pool, PoolOptions, Target};
 use posthaste_report::{Action, Finding, Step};
-use posthaste_testkit::db::DurableServer;
+use posthaste_testkit::db::{DurableServer, Version, default_version};
 
-/// A server whose own settings are no fault, but for what a test server cannot have.
+/// The settings of a server that are no fault, but for what a test server cannot have.
+const SETTINGS: &[(&str, &str)] = &[
+    ("shared_preload_libraries", "pg_stat_statements"),
+    ("max_prepared_transactions", "5"),
+    ("wal_level", "logical"),
+    // Nothing is cleaned up behind the test's back.
+    ("autovacuum_naptime", "1d"),
+    ("max_connections", "60"),
+];
+
 async fn server() -> DurableServer {
-    DurableServer::start_with(&[
-        ("shared_preload_libraries", "pg_stat_statements"),
-        ("max_prepared_transactions", "5"),
-        ("wal_level", "logical"),
-        // Nothing is cleaned up behind the test's back.
-        ("autovacuum_naptime", "1d"),
-        ("max_connections", "60"),
-    ])
-    .await
+    server_on(&default_version()).await
+}
+
+async fn server_on(version: &Version) -> DurableServer {
+    DurableServer::start_on(version, SETTINGS).await
 }
 
 /// One server for what needs statistics of statements and little else: making one takes longer than they do.

@@ -24,6 +24,48 @@ async fn a_thousand_tables_are_looked_at() {
     assert_eq!(duplicates, 1_000);
 }
 
+/// What is dropped between two questions, or in the middle of one, is no reason to fail.
+#[tokio::test]
+async fn tables_that_come_and_go_do_not_break_a_diagnosis() {
+    let db = TestDb::empty().await;
+    let session = db.pool.get().await.expect("a connection");
+    run(&session, "create table kept (id serial primary key); create index on kept (id)").await;
+    let (end, mut ended) = tokio::sync::oneshot::channel::<()>();
+    let others = tokio::spawn(async move {
+        let once = "create table gone (id serial primary key, at date) partition by range (id);
+            create table gone_1 partition of gone for values from (1) to (100);
+            create table other (id serial primary key, gone_id integer references gone (id), check (gone_id > 0));
+            create index on other (gone_id); create index on other (gone_id, id);
+            drop table gone, other";
+        while ended.try_recv().is_err() {
+            run(&session, once).await;
+        }
+    });
+    for _ in 0..3 {
+        let diagnosis = diagnosed(&db.target, &Options::default()).await;
+        let failed: Vec<_> = diagnosis
+            .report
+            .skipped
+            .iter()
+            .filter(|one| {
+                one.why.contains("SQLSTATE") || one.why.contains("cache lookup") || one.why.contains("exist")
+            })
+            .filter(|one| !one.why.contains("extension"))
+            .collect();
+        assert!(failed.is_empty(), "{failed:#?}");
+        let duplicates: Vec<_> = diagnosis
+            .report
+            .findings
+            .iter()
+            .filter(|one| one.object.table.as_deref() == Some("kept"))
+            .collect();
+        assert!(duplicates.iter().any(|one| one.code == "duplicate-index"), "{duplicates:#?}");
+    }
+    // The others may have ended by themselves.
+    let _ = end.send(());
+    others.await.expect("the others");
+}
+
 /// A snapshot is subtracted, and nothing is reset.
 pub(crate) async fn a_snapshot_is_subtracted(server: &DurableServer) {
     let script = "create extension pg_stat_statements; create table t (id integer primary key)";

@@ -63,8 +63,8 @@ fn visit<'a>(node: Node<'a>, above: Above<'a>, found: &mut Vec<Want>) {
     let below = match kind {
         "Limit" => Above { is_limited: true, ..above },
         "Sort" => Above { sort: Some(node), is_limited: above.is_limited },
-        // They give what they get, in its order.
-        "Gather" | "Gather Merge" | "LockRows" => above,
+        // They give what they get, in its order; what is computed for the few rows of a LIMIT makes a Result of its own.
+        "Gather" | "Gather Merge" | "LockRows" | "Result" => above,
         _ => Above::default(),
     };
     for child in node.children() {
@@ -385,6 +385,9 @@ mod tests {
         let want = one(&limit).unwrap();
         assert_eq!(want.sort, [("created_at".into(), "desc".into()), ("id".into(), String::new())]);
         assert_eq!(one(&sort).unwrap().sort, []);
+        // What is computed for the first rows alone comes after the order.
+        let computed = json!({"Node Type": "Limit", "Plans": [{"Node Type": "Result", "Plans": [sort]}]});
+        assert_eq!(one(&computed).unwrap().sort, want.sort);
     }
 
     #[test]
