@@ -112,23 +112,31 @@ async fn read_publications(reader: &mut Reader<'_>, catalog: &mut Catalog) -> Re
     Ok(())
 }
 
-/// Apart from the snapshot's transaction, because each sequence that is looked at stays locked until its end.
+/// A server has room for some thousands of locks, which everybody shares.
+const SEQUENCES_AT_ONCE: usize = 500;
+
+/// Apart from the snapshot's transaction, because each sequence that is looked at stays locked until its end; and some
+/// at a time, because each stays locked until the statement's end too.
 pub(super) async fn read_sequence_values(visit: &Visit, catalog: &mut Catalog) -> Result<()> {
-    let rows = match visit.query(include_str!("../../sql/catalog/sequence_values.sql"), &[]).await {
-        Ok(rows) => rows,
-        Err(error) if error.is_connection() => return Err(error),
-        Err(error) => {
-            let why = match &error {
-                Error::LockNotAvailable { .. } => "one of them is locked".to_owned(),
-                error => error.db_error().map_or_else(|| error.to_string(), |db| db.message().to_owned()),
-            };
-            catalog.unread.push(format!("last values of sequences: {why}"));
-            return Ok(());
+    let oids: Vec<u32> = catalog.sequences.iter().map(|sequence| sequence.oid).collect();
+    let (mut values, mut told) = (HashMap::new(), 0);
+    for some in oids.chunks(SEQUENCES_AT_ONCE) {
+        match visit.query(include_str!("../../sql/catalog/sequence_values.sql"), &[&some]).await {
+            Ok(rows) => {
+                for row in rows {
+                    values.insert(get::<u32>(&row, "oid")?, get::<Option<i64>>(&row, "last_value")?);
+                }
+            }
+            Err(error) if error.is_connection() => return Err(error),
+            Err(error) => {
+                let why = match &error {
+                    Error::LockNotAvailable { .. } => "one of them is locked".to_owned(),
+                    error => error.db_error().map_or_else(|| error.to_string(), |db| db.message().to_owned()),
+                };
+                catalog.unread.push(format!("last values of {} sequences: {why}", some.len()));
+                told += some.len();
+            }
         }
-    };
-    let mut values = HashMap::new();
-    for row in rows {
-        values.insert(get::<u32>(&row, "oid")?, get::<Option<i64>>(&row, "last_value")?);
     }
     let mut hidden = 0;
     for sequence in &mut catalog.sequences {
@@ -140,6 +148,7 @@ pub(super) async fn read_sequence_values(visit: &Visit, catalog: &mut Catalog) -
             None => hidden += 1,
         }
     }
+    let hidden = hidden - told;
     if hidden > 0 {
         let why = "locked, or not for this role to read";
         catalog.unread.push(format!("last values of {hidden} sequences: {why}"));
