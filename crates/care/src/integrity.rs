@@ -9,6 +9,7 @@
 pub(crate) mod check;
 mod count;
 mod declared;
+mod exclusions;
 mod findings;
 mod links;
 mod naturals;

@@ -153,7 +153,12 @@ impl Counter<'_> {
 
     /// The condition that picks one part of many by the hash of values, or the share of them that is a sample.
     fn part(&self, expressions: &[String], part: u64, parts: u64, can_be_parted: bool) -> String {
-        let hash = format!("(hashtextextended(row({})::text, 0) & 1048575)", expressions.join(", "));
+        // One value as it is takes a third of the time that a row of one takes.
+        let value = match expressions {
+            [one] => format!("({one})"),
+            many => format!("row({})", many.join(", ")),
+        };
+        let hash = format!("(hashtextextended({value}::text, 0) & 1048575)");
         match self.options.sample_percent {
             Some(percent) if can_be_parted => format!("{hash} < {}", (percent / 100.0 * 1_048_576.0).round()),
             _ if parts > 1 => format!("{hash} % {parts} = {part}"),
@@ -165,23 +170,23 @@ impl Counter<'_> {
         let why = why(error, self.options);
         self.skipped.push(Skipped { what, why });
     }
+}
 
-    /// A row as a person knows it: its key, and the columns that it is about.
-    fn shown(&self, table: &Table<'_>, columns: &[String]) -> String {
-        let mut identity = table.identity();
-        let is_placed = identity.is_empty();
-        identity
-            .extend(columns.iter().filter(|column| !identity.contains(column)).cloned().collect::<Vec<_>>());
-        let value = |column: &String| {
-            let (label, column) = (quote::literal(&format!("{column} ")), quote::identifier(column));
-            format!("{label} || coalesce(left(t.{column}::text, 60), 'null')")
-        };
-        let mut parts: Vec<String> = identity.iter().map(value).collect();
-        if is_placed {
-            parts.insert(0, "'ctid ' || t.ctid::text".into());
-        }
-        format!("concat_ws(', ', {})", parts.join(", "))
+/// A row as a person knows it: its key, and the columns that it is about.
+pub(super) fn shown(table: &Table<'_>, columns: &[String]) -> String {
+    let mut identity = table.identity();
+    let is_placed = identity.is_empty();
+    let others: Vec<String> = columns.iter().filter(|column| !identity.contains(column)).cloned().collect();
+    identity.extend(others);
+    let value = |column: &String| {
+        let (label, column) = (quote::literal(&format!("{column} ")), quote::identifier(column));
+        format!("{label} || coalesce(left(t.{column}::text, 60), 'null')")
+    };
+    let mut parts: Vec<String> = identity.iter().map(value).collect();
+    if is_placed {
+        parts.insert(0, "'ctid ' || t.ctid::text".into());
     }
+    format!("concat_ws(', ', {})", parts.join(", "))
 }
 
 fn is_timeout(error: &Error) -> bool {

@@ -8,24 +8,22 @@ use posthaste_base::quote;
 use posthaste_report::{Severity, Skipped};
 
 use super::check::{About, Belief, Check, GroupCheck, Link, OrphanCheck, RowCheck, ticked};
+use super::exclusions;
 use super::tables::{Col, Table, Tables, from};
 
 pub(super) fn checks(tables: &Tables<'_>, skipped: &mut Vec<Skipped>) -> Vec<Check> {
     let mut checks = Vec::new();
     for table in &tables.all {
         checks.extend(not_null(table));
+        checks.extend(exclusions::domains(tables, table));
         for constraint in &table.relation.constraints {
             match constraint.kind {
                 ConstraintKind::Check => checks.extend(condition(table, constraint)),
                 ConstraintKind::ForeignKey => checks.extend(reference(table, constraint)),
-                ConstraintKind::Exclusion => skipped.push(Skipped {
-                    what: format!(
-                        "exclusion constraint `{}` of `{}`",
-                        constraint.name,
-                        shown(table.relation)
-                    ),
-                    why: "its rows are not compared with each other".into(),
-                }),
+                ConstraintKind::Exclusion => match exclusions::exclusion(table, constraint) {
+                    Ok(check) => checks.push(check),
+                    Err(why) => skipped.push(why),
+                },
                 _ => {}
             }
         }
@@ -39,10 +37,6 @@ pub(super) fn checks(tables: &Tables<'_>, skipped: &mut Vec<Skipped>) -> Vec<Che
         }
     }
     checks
-}
-
-fn shown(relation: &Relation) -> String {
-    format!("{}.{}", relation.name.schema, relation.name.name)
 }
 
 fn not_null<'a>(table: &'a Table<'_>) -> impl Iterator<Item = Check> + 'a {
@@ -71,17 +65,22 @@ fn condition(table: &Table<'_>, constraint: &Constraint) -> Option<Check> {
     }))
 }
 
-/// What stands in the outer brackets of a CHECK.
-fn inside(definition: &str) -> Option<&str> {
+/// What stands in the first brackets, as in those of a CHECK.
+pub(super) fn inside(definition: &str) -> Option<&str> {
     let start = definition.find('(')?;
+    definition.get(start + 1..matching(definition, start)?)
+}
+
+/// Where the bracket at `start` is closed.
+pub(super) fn matching(text: &str, start: usize) -> Option<usize> {
     let (mut depth, mut quoted_by) = (0_u32, None);
-    for (place, letter) in definition.char_indices().skip_while(|(place, _)| *place < start) {
+    for (place, letter) in text.char_indices().skip_while(|(place, _)| *place < start) {
         match (quoted_by, letter) {
             (Some(quote), letter) if letter == quote => quoted_by = None,
             (Some(_), _) => {}
             (None, '\'' | '"') => quoted_by = Some(letter),
             (None, '(') => depth += 1,
-            (None, ')') if depth == 1 => return definition.get(start + 1..place),
+            (None, ')') if depth == 1 => return Some(place),
             (None, ')') => depth -= 1,
             _ => {}
         }
@@ -114,11 +113,11 @@ fn reference(table: &Table<'_>, constraint: &Constraint) -> Option<Check> {
 }
 
 /// One that was never validated is known to be open.
-fn severity(constraint: &Constraint) -> Severity {
+pub(super) fn severity(constraint: &Constraint) -> Severity {
     if constraint.is_validated && constraint.is_enforced { Severity::High } else { Severity::Medium }
 }
 
-fn validity(about: About, constraint: &Constraint) -> About {
+pub(super) fn validity(about: About, constraint: &Constraint) -> About {
     if !constraint.is_enforced {
         return about.evidence(format!("`{}` is NOT ENFORCED", constraint.name));
     }

@@ -106,6 +106,7 @@ fn object(check: &Check) -> Object {
     let about = check.about();
     let is_named = about.name.is_some();
     let kind = match check {
+        Check::Query(_) if about.code == "exclusion-violated" => "constraint",
         Check::Query(_) => "rule",
         _ if about.code == "rule-broken" => "rule",
         Check::Group(_) if is_named => "index",
@@ -192,6 +193,9 @@ fn remedy(check: &Check) -> &'static str {
             "find out where they come from; then `posthaste fix plan --policy negatives=clamp`, and a CHECK keeps it so"
         }
         Check::Row(_) => "find out where they come from, correct them, and let a constraint keep it so",
+        Check::Query(check) if check.about.code == "exclusion-violated" => {
+            "decide which of them stays, move or delete the others, then rebuild the constraint's index"
+        }
         Check::Query(_) => "look at the rows; the rule's author knows what is right",
     }
 }

@@ -2,6 +2,7 @@
 
 mod harbour;
 mod limits;
+mod promises;
 mod rules;
 mod score;
 mod techshop;

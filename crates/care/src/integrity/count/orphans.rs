@@ -114,7 +114,7 @@ impl Counter<'_> {
             let sql = fill(
                 include_str!("../../../sql/integrity/sample_orphans.sql"),
                 &[
-                    ("shown", &self.shown(child, &link.columns)),
+                    ("shown", &super::shown(child, &link.columns)),
                     ("child", &leaf),
                     ("piece", &piece),
                     ("is_set", &is_set),

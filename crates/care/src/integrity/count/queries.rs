@@ -46,7 +46,8 @@ impl Counter<'_> {
         match self.try_query(check).await {
             Ok(counted) => Some(counted),
             Err(error) => {
-                self.skip(format!("rule `{}`", check.about.name.clone().unwrap_or_default()), &error);
+                let kind = if check.about.code == "rule-broken" { "rule" } else { "constraint" };
+                self.skip(format!("{kind} `{}`", check.about.name.clone().unwrap_or_default()), &error);
                 None
             }
         }

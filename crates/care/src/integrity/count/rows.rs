@@ -104,7 +104,7 @@ impl Counter<'_> {
                 let sql = fill(
                     include_str!("../../../sql/integrity/sample_rows.sql"),
                     &[
-                        ("shown", &self.shown(table, &check.about.columns)),
+                        ("shown", &super::shown(table, &check.about.columns)),
                         ("table", &seen.leaf),
                         ("condition", &check.condition),
                         ("piece", &seen.piece),

@@ -10,6 +10,8 @@ use crate::template::fill;
 /// A sum is believed when it agrees with so many of the totals that have items.
 const AGREE_MIN: f64 = 0.7;
 const JUDGED_MIN: i64 = 3;
+/// Whether a sum is the total is seen from about so many items.
+const SEEN_ROWS: u64 = 100_000;
 
 impl Counter<'_> {
     /// The one of several sums that agrees with most totals, if it agrees with nearly all.
@@ -48,8 +50,12 @@ impl Counter<'_> {
             )
         });
         let link = &first.link;
-        // One part of many is enough to see it, when there are many.
-        let parts = self.parts(child, first.can_be_parted);
+        // One part of many is enough to see it, when there are many rows.
+        let rows: u64 = child.leaves.iter().map(|leaf| leaf.size.rows.unwrap_or(leaf.size.bytes / 100)).sum();
+        let parts = match first.can_be_parted {
+            true => self.parts(child, true).max((rows / SEEN_ROWS).min(PARTS_MAX)).max(1),
+            false => 1,
+        };
         let sql = fill(
             include_str!("../../../sql/integrity/agreement.sql"),
             &[
@@ -129,7 +135,7 @@ impl Counter<'_> {
             vec![("missing", missing), ("by_one_cent", by_one_cent), ("without_items", without_items)];
         if let Some(passes) = sampled_from {
             let mut values = values(check, child, parent, &passes);
-            values.push(("shown", self.shown(parent, &[])));
+            values.push(("shown", super::shown(parent, &[])));
             let sql = fill(include_str!("../../../sql/integrity/sample_totals.sql"), &filled(&values));
             counted.samples = self.texts(&sql).await?;
         }
