@@ -5,7 +5,7 @@
 
 use posthaste_base::quote::literal;
 use posthaste_base::{Code, Error};
-use posthaste_report::{Action, Effect, Phase, Plan, Step};
+use posthaste_report::{Action, Phase, Plan, Step};
 
 use crate::checksum;
 use crate::folder::{Folder, Migration, Source, Tool};
@@ -55,7 +55,7 @@ pub fn up(
     if !history.is_there {
         let statements = create(history);
         let step =
-            step("state-table", &format!("make the table of {}", folder.tool), transaction(statements));
+            Step::new("state-table", format!("make the table of {}", folder.tool), transaction(statements));
         phases.push(phase("state table", vec![step]));
     }
     for migration in &wanted {
@@ -124,20 +124,6 @@ fn phase(name: &str, steps: Vec<Step>) -> Phase {
     }
 }
 
-fn step(id: &str, title: &str, action: Action) -> Step {
-    Step {
-        id: id.to_owned(),
-        title: title.to_owned(),
-        action,
-        done_if: None,
-        estimate: None,
-        effect: Effect::None,
-        locks: Vec::new(),
-        undo: Vec::new(),
-        needs_no_undo: false,
-    }
-}
-
 fn transaction(statements: Vec<String>) -> Action {
     Action::Transaction { statements }
 }
@@ -166,16 +152,16 @@ fn steps(
     let mut steps: Vec<Step> = Vec::new();
     let is_one = parts.len() == 1 && !parts[0].is_alone;
     if !is_one && !begin.is_empty() {
-        steps.push(step(&id(0), &format!("{name}: begin"), transaction(begin)));
+        steps.push(Step::new(id(0), format!("{name}: begin"), transaction(begin)));
     }
     let count = parts.len();
     for (place, part) in (1..).zip(parts) {
         let title = if count == 1 { name.clone() } else { format!("{name}, part {place} of {count}") };
-        steps.push(step(&id(place), &title, action(part, history)));
+        steps.push(Step::new(id(place), title, action(part, history)));
     }
     match steps.last_mut().map(|step| &mut step.action) {
         Some(Action::Transaction { statements }) => statements.extend(record),
-        _ => steps.push(step(&id(count + 1), &format!("{name}: write down"), transaction(record))),
+        _ => steps.push(Step::new(id(count + 1), format!("{name}: write down"), transaction(record))),
     }
     Ok(phase(&name, steps))
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use posthaste_base::catalog::Catalog;
 use posthaste_base::{Code, Error, Result, Violation};
 use posthaste_report::Plan;
-use posthaste_review::rollout::{Refusal, RolloutOptions, rollout};
+use posthaste_review::rollout::{Danger, Refusal, RolloutOptions, rollout};
 use posthaste_review::script::Script;
 
 use crate::prove::{Proof, prove};
@@ -48,6 +48,8 @@ impl Migration {
 pub struct Planned {
     pub plan: Plan,
     pub refusals: Vec<Refusal>,
+    /// Steps that our own review finds dangerous; such a plan is not to be run.
+    pub dangers: Vec<Danger>,
     pub proof: Option<Proof>,
 }
 
@@ -58,7 +60,7 @@ pub fn plan(migration: &Migration, catalog: &Catalog, title: &str, version: u32)
     let made = rollout(&migration.script, &migration.text, catalog, &options);
     let mut plan = made.plan;
     plan.fingerprint = Some(crate::fingerprint::of_plan(catalog, &plan));
-    Planned { plan, refusals: made.refusals, proof: None }
+    Planned { plan, refusals: made.refusals, dangers: made.dangers, proof: None }
 }
 
 impl Planned {

@@ -15,6 +15,6 @@ pub use finding::{
     VERSION,
 };
 pub use lock::{Lock, LockMode, Locked};
-pub use plan::{Action, BATCH, Batches, Estimate, Gate, Phase, Plan, Step, Watch};
+pub use plan::{Accepted, Action, BATCH, Batches, Estimate, Gate, Phase, Plan, Signal, Step, Watch};
 pub use render::{Format, RenderOptions, RuleText, plan_markdown, render};
 pub use run::{Blocker, Run, RunNote, RunState, RunStep, Runner, StepState};

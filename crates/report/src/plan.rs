@@ -64,6 +64,26 @@ pub struct Watch {
     /// Keeps watching so long after the phase, in seconds.
     pub watch_s: u64,
     pub when: String,
+    /// What the runner reads for it, in the unit of the threshold, while it runs; without it only people can watch it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signal: Option<Signal>,
+    /// Above the threshold for so long, the runner pauses the run, in seconds.
+    #[serde(default)]
+    pub pause_after_s: u64,
+}
+
+/// What a server shows of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Signal {
+    /// Sessions that wait for a lock.
+    LockWaits,
+    /// Of the slowest replica, in seconds.
+    ReplicaLag,
+    /// Of the table that a step goes over, in percent of its rows.
+    DeadRows,
+    /// Of the longest transaction that is open, in seconds.
+    OldestTransaction,
 }
 
 /// What must hold before a phase or a plan starts. One that is overridden is recorded with the reason.
@@ -124,6 +144,18 @@ pub struct Step {
     /// anybody sees (VALIDATE, ANALYZE). A step that has neither this nor `undo` stops an abort.
     #[serde(default, skip_serializing_if = "is_false")]
     pub needs_no_undo: bool,
+    /// What a review of the plan says of the step all the same.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub accepted: Vec<Accepted>,
+}
+
+/// A finding about a step, and why the step stands.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Accepted {
+    pub code: String,
+    pub message: String,
+    pub because: String,
 }
 
 fn is_false(value: &bool) -> bool {
@@ -209,6 +241,7 @@ impl Step {
             locks: Vec::new(),
             undo: Vec::new(),
             needs_no_undo: false,
+            accepted: Vec::new(),
         }
     }
 }

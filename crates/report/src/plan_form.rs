@@ -6,7 +6,7 @@
 use serde::Deserialize;
 
 use crate::plan::first_rows;
-use crate::{Action, Batches, Effect, Estimate, Lock, Step};
+use crate::{Accepted, Action, Batches, Effect, Estimate, Lock, Step};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -37,6 +37,8 @@ pub(crate) struct StepForm {
     undo: Vec<String>,
     #[serde(default)]
     needs_no_undo: bool,
+    #[serde(default)]
+    accepted: Vec<Accepted>,
 }
 
 #[derive(Clone, Copy, Deserialize)]
@@ -113,6 +115,7 @@ impl TryFrom<StepForm> for Step {
             locks: form.locks,
             undo: form.undo,
             needs_no_undo: form.needs_no_undo,
+            accepted: form.accepted,
         })
     }
 }

@@ -136,6 +136,10 @@ impl Source<'_> {
             K::DO => Statement::Do(Box::new(self.do_block(node))),
             K::CALL => Statement::Call(Box::new(self.call_statement(node))),
             K::EXPLAIN => self.explain(node)?,
+            K::EXECUTE => {
+                let name = node.first_child().map(|name| tree::text_of(&name)).unwrap_or_default();
+                Statement::Unknown { reason: format!("it runs what was prepared as {name}") }
+            }
             _ => Statement::Transaction(self.transaction(node)?),
         })
     }

@@ -22,6 +22,7 @@ mod table;
 use posthaste_base::catalog::{Catalog, Name, Relation};
 
 pub use comparable::comparable;
+pub(crate) use sequence::is_owned;
 
 use crate::statement::{ObjectName, Statement};
 

@@ -7,6 +7,8 @@
 #[expect(dead_code, reason = "`verify` uses the rest")]
 #[path = "verify/forms.rs"]
 mod forms;
+#[path = "score/plans.rs"]
+mod plans;
 
 use std::collections::BTreeMap;
 
@@ -59,16 +61,21 @@ async fn dangerous_forms_are_caught_and_safe_ones_are_left_alone() {
     });
     all.sort_by(|(_, a), (_, b)| a.set_up().cmp(&b.set_up()));
     let mut made: Option<(Form, Catalog)> = None;
+    let mut planned = plans::Plans::default();
     for (area, form) in all {
         let same = made.take().filter(|(other, _)| form.set_up() == other.set_up());
         let catalog = match same {
             Some((_, catalog)) => catalog,
             None => server.set_up(&form, &setups[&form.on]).await,
         };
-        judge(&format!("{area}: {}: {}", form.name, form.run), &form, &catalog, server.version, &mut score);
+        let name = format!("{area}: {}: {}", form.name, form.run);
+        judge(&name, &form, &catalog, server.version, &mut score);
+        planned.look(&name, &form, &catalog, server.version);
         made = Some((form, catalog));
     }
     let caught = score.dangerous - score.missed.len();
+    println!("{} plans, {} forms without a way; dangerous:", planned.made, planned.without_way);
+    planned.dangers.iter().for_each(|danger| println!("  {danger}"));
     println!("{caught} of {} dangerous forms are caught; not:", score.dangerous);
     score.missed.iter().for_each(|missed| println!("  {missed}"));
     println!("{} of {} safe forms are flagged:", score.alarms.len(), score.safe);

@@ -129,13 +129,14 @@ impl Work<'_> {
     }
 }
 
-/// Checks and what a person did leave nothing that a plan could take back, and upkeep leaves nothing to see.
+/// Checks and what a person did leave nothing that a plan could take back, unless it says so: the undo of a check may
+/// make ready for that of the step before it. Upkeep leaves nothing to see.
 fn leaves_something(step: &Step) -> bool {
     if step.needs_no_undo {
         return false;
     }
     match &step.action {
-        Action::Check { .. } | Action::Manual { .. } => false,
+        Action::Check { .. } | Action::Manual { .. } => !step.undo.is_empty(),
         Action::Alone { statement, .. } => !step.undo.is_empty() || !statement::may_repeat(statement),
         Action::Transaction { .. } | Action::Batches(_) => true,
     }

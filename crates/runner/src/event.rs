@@ -78,6 +78,10 @@ pub enum Event {
         what: String,
         why: String,
     },
+    /// What the plan watches is above its threshold; the run pauses.
+    ThresholdPassed {
+        why: String,
+    },
     Paused,
     Continued,
     Speed {
@@ -172,6 +176,9 @@ impl fmt::Display for Event {
                 write!(f, "{step}: pauses for {} s: {}", seconds(*pause_ms), reasons.join("; "))
             }
             Event::Unread { what, why } => write!(f, "not looked at: {what} ({why})"),
+            Event::ThresholdPassed { why } => {
+                write!(f, "{why}; pauses until `posthaste runs resume`")
+            }
             Event::Paused => f.write_str("paused"),
             Event::Continued => f.write_str("goes on"),
             Event::Speed { percent, batch_ms } => {

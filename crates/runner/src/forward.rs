@@ -10,6 +10,7 @@ use crate::event::Event;
 use crate::halt::{Asked, Halt};
 use crate::journal::read_steps;
 use crate::sql;
+use crate::thresholds::Thresholds;
 use crate::work::Work;
 
 impl Work<'_> {
@@ -36,6 +37,8 @@ impl Work<'_> {
             if (first + 1..=place).all(is_done) {
                 continue;
             }
+            let gates = plan.gates.iter().chain(&phase.gates).cloned();
+            self.thresholds = Thresholds::new(&phase.watch, gates);
             if self.passed.insert(number) {
                 self.listen().await?;
                 let before = if number == 0 && !is_done(1) { plan.gates.as_slice() } else { &[] };
@@ -57,6 +60,7 @@ impl Work<'_> {
 
     async fn step(&mut self, step: &Step, place: i32) -> Result<(), Halt> {
         self.listen().await?;
+        self.look_around(None).await?;
         self.emit(Event::Step { step: step.id.clone(), title: step.title.clone() });
         let done = self.do_step(step, place).await;
         match done {

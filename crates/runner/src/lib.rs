@@ -30,6 +30,7 @@ mod pace;
 mod preflight;
 mod sql;
 mod statement;
+mod thresholds;
 mod throttle;
 mod transaction;
 mod walk;

@@ -87,6 +87,7 @@ pub(crate) mod watch {
     pub(crate) const OLD_TRANSACTIONS: &str = include_str!("../sql/watch/old_transactions.sql");
     pub(crate) const OLDEST_TRANSACTION: &str = include_str!("../sql/watch/oldest_transaction.sql");
     pub(crate) const REPLICAS: &str = include_str!("../sql/watch/replicas.sql");
+    pub(crate) const WAITING: &str = include_str!("../sql/watch/waiting.sql");
     pub(crate) const WAITING_FOR_US: &str = include_str!("../sql/watch/waiting_for_us.sql");
     pub(crate) const WAL_POSITION: &str = include_str!("../sql/watch/wal_position.sql");
 }

@@ -84,6 +84,7 @@ impl Work<'_> {
                 }),
             );
             self.throttle(step, walk.table_oid).await?;
+            self.look_around(Some(walk.table_oid)).await?;
             let started = Instant::now();
             let asked_rows = walk.pace.rows();
             let (mut reached, mut blockers) = (None, Vec::new());

@@ -15,6 +15,7 @@ use crate::event::Event;
 use crate::halt::{Asked, Halt};
 use crate::options::RunOptions;
 use crate::sql;
+use crate::thresholds::Thresholds;
 use crate::watch::{Seen, Watch};
 
 pub(crate) struct Work<'w> {
@@ -33,6 +34,8 @@ pub(crate) struct Work<'w> {
     pub is_going_back: bool,
     /// Phases whose gates were open, by their place.
     pub passed: BTreeSet<usize>,
+    /// Of the phase under way.
+    pub thresholds: Thresholds,
     /// What was said to be hidden from us.
     pub unread: BTreeSet<String>,
     heard_at: Option<Instant>,
@@ -77,6 +80,7 @@ impl<'w> Work<'w> {
             batch_ms: None,
             is_going_back: false,
             passed: BTreeSet::new(),
+            thresholds: Thresholds::default(),
             unread: BTreeSet::new(),
             heard_at: None,
             throttled_at: None,
@@ -121,7 +125,9 @@ impl<'w> Work<'w> {
 
     /// How long a statement of that step may take, in milliseconds.
     pub(crate) fn statement_ms(&self, step: &Step) -> u32 {
-        millis(if step.effect == Effect::None { self.options.brief } else { self.options.long })
+        // What takes a step back may look at every row, whatever the step itself did.
+        let is_brief = step.effect == Effect::None && !self.is_going_back;
+        millis(if is_brief { self.options.brief } else { self.options.long })
     }
 
     /// A look at the server while the hand works on that step.
@@ -154,6 +160,10 @@ impl<'w> Work<'w> {
         if self.heard_at.is_some_and(|at| at.elapsed() < self.options.look_every) {
             return Ok(());
         }
+        self.listen_now().await
+    }
+
+    pub(crate) async fn listen_now(&mut self) -> Result<(), Halt> {
         let mut is_paused = false;
         loop {
             let wish = self.hear().await?;

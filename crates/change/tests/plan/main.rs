@@ -1,4 +1,5 @@
 //! Rollout plans on the real PostgreSQL: made, proven on a scratch copy, and carried out.
 
+mod live;
 mod proof;
 mod scratch;

@@ -1,9 +1,11 @@
 //! Plans end where their migrations end, and their undo leads back: on scratch copies of a schema, form by form.
 
+use posthaste_base::catalog::Catalog;
 use posthaste_change::plan::{Migration, Planned, plan};
 use posthaste_change::scratch::{run_script, schema_of};
 use posthaste_pg::catalog::{CatalogOptions, read};
 use posthaste_pg::{Visit, VisitOptions};
+use posthaste_review::rollout::compare;
 use posthaste_testkit::db::TestDb;
 
 /// Tables with rows, so that what is done to them is somebody's outage.
@@ -28,16 +30,30 @@ const SHOP: &str = r#"
     insert into "Order" (customer_id, price, status) select i, i, 'new' from generate_series(1, 100) as i;
     insert into event select i, '2024-06-01' from generate_series(1, 100) as i;
     insert into event values (1, '2030-01-01');
+    create table account (id serial primary key, name text unique);
+    create table payment (
+        id int generated always as identity primary key,
+        account_id int not null references account (id) on delete cascade,
+        amount int check (amount > 0)
+    );
+    create index payment_account_idx on payment (account_id, amount);
+    insert into account (name) select 'a' || i from generate_series(1, 100) as i;
+    insert into payment (account_id, amount) select i, i from generate_series(1, 100) as i;
     insert into event_2025 select i, '2025-06-01' from generate_series(1, 100) as i;
     analyze;
 "#;
 
-async fn planned(db: &TestDb, sql: &str) -> (Migration, Planned) {
-    let visit = Visit::connect(&db.target, VisitOptions::named("test")).await.expect("a visit");
-    let catalog = read(&visit, &CatalogOptions::default()).await.expect("the catalog");
-    let migration = Migration::parse("migration.sql", sql.as_bytes()).expect("valid SQL");
-    let planned = plan(&migration, &catalog, "migration", 15);
-    (migration, planned)
+/// What is wrong with a migration's plan, before a server is asked: what is not in it, what is dangerous, and where it
+/// ends by the simulation.
+fn problems(migration: &Migration, planned: &Planned, catalog: &Catalog) -> Vec<String> {
+    let refusals = planned.refusals.iter().map(|refusal| format!("{refusal:?}"));
+    let dangers = planned.dangers.iter().map(|danger| format!("{danger:?}"));
+    let mut problems: Vec<String> = refusals.chain(dangers).collect();
+    match compare(&migration.script, &planned.plan, catalog) {
+        Ok(differences) => problems.extend(differences.iter().map(|one| format!("simulated: {one}"))),
+        Err(why) => problems.push(format!("simulated: {why}")),
+    }
+    problems
 }
 
 /// Each migration alone: its plan is proven, and holds these steps in this order, as phases and first words.
@@ -47,15 +63,18 @@ async fn check(cases: &[(&str, &[&str])]) {
     let schema = schema_of(&db.target, None).await.expect("pg_dump");
     let scratch = posthaste_change::scratch::Scratch::start(None).await.expect("a scratch server");
     let schema = scratch.load(&schema).await.expect("the schema");
+    let visit = Visit::connect(&db.target, VisitOptions::named("test")).await.expect("a visit");
+    let catalog = read(&visit, &CatalogOptions::default()).await.expect("the catalog");
     let mut wrong = Vec::new();
     for (sql, expected) in cases {
-        let (migration, planned) = planned(&db, sql).await;
+        let migration = Migration::parse("migration.sql", sql.as_bytes()).expect("valid SQL");
+        let planned = plan(&migration, &catalog, "migration", 15);
+        let problems = problems(&migration, &planned, &catalog);
         let steps: Vec<&str> = planned.plan.steps().map(|step| step.id.as_str()).collect();
         let phases: Vec<String> =
             steps.iter().map(|id| id.split('-').next().unwrap_or_default().to_owned()).collect();
-        if !planned.refusals.is_empty() || phases != *expected {
-            wrong.push(format!("{sql}\n  {steps:?} {:?}", planned.refusals));
-            continue;
+        if !problems.is_empty() || phases != *expected {
+            wrong.push(format!("{sql}\n  {steps:?} {problems:#?}"));
         }
         let proof = posthaste_change::prove::prove(&scratch, &schema, &migration.script, &planned.plan).await;
         match proof {
@@ -96,6 +115,13 @@ async fn what_is_dangerous_goes_its_own_way_and_ends_the_same() {
             &["validate", "validate", "switch", "switch"],
         ),
         ("alter table customer drop constraint customer_email_set", &["contract", "contract"]),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn columns_tables_and_partitions_go_their_own_way() {
+    check(&[
         (
             "alter table customer add column token uuid default gen_random_uuid() not null",
             &["expand", "expand", "backfill", "validate", "validate", "switch"],
@@ -122,6 +148,55 @@ async fn what_is_dangerous_goes_its_own_way_and_ends_the_same() {
             &["validate", "validate", "validate", "validate", "validate", "switch", "switch", "contract"],
         ),
         ("alter table event detach partition event_2024", &["contract"]),
+    ])
+    .await;
+}
+
+const KEY: &[&str] = &[
+    "expand", "backfill", "validate", "validate", "validate", "validate", "validate", "switch", "switch",
+    "switch", "contract", "contract",
+];
+
+#[tokio::test]
+async fn keys_names_and_numbers_of_old_rows_have_their_way() {
+    check(&[
+        ("alter table account alter id type bigint", KEY),
+        (
+            "alter table account alter id type bigint; alter table payment alter account_id type bigint",
+            &[
+                "expand", "expand", "backfill", "backfill", "validate", "validate", "validate", "validate",
+                "validate", "validate", "validate", "validate", "switch", "switch", "switch", "switch",
+                "switch", "switch", "contract", "contract", "contract", "contract",
+            ],
+        ),
+        (
+            "alter table payment alter id type bigint",
+            &[
+                "expand", "backfill", "validate", "validate", "validate", "switch", "switch", "switch",
+                "contract", "contract",
+            ],
+        ),
+        ("alter table payment alter account_id type bigint", KEY),
+        (
+            "alter table account alter name type varchar(80)",
+            &["expand", "backfill", "validate", "switch", "contract", "contract"],
+        ),
+        (
+            "alter table customer rename name to title",
+            &["expand", "backfill", "validate", "contract", "contract"],
+        ),
+        (
+            "alter table customer add column number bigserial",
+            &["expand", "backfill", "validate", "validate", "switch"],
+        ),
+        (
+            r#"alter table "Order" add column number int generated by default as identity unique"#,
+            &["expand", "backfill", "validate", "validate", "validate", "switch", "switch", "switch"],
+        ),
+        (
+            "alter table event_2025 add column number bigint generated always as identity primary key",
+            &["expand", "backfill", "validate", "validate", "validate", "switch", "switch", "switch"],
+        ),
     ])
     .await;
 }

@@ -12,6 +12,7 @@ use posthaste_change::scratch;
 use posthaste_pg::Target;
 use posthaste_pg::catalog::{CatalogOptions, read};
 use posthaste_report::plan_markdown;
+use posthaste_review::rollout::compare;
 use serde_json::json;
 
 use crate::ask::talk;
@@ -88,7 +89,8 @@ impl Plan {
         let stem = self.file.file_stem().map(|stem| stem.to_string_lossy().into_owned());
         let title = self.title.clone().or(stem).unwrap_or(name);
         let mut planned = plan(&migration, &catalog, &title, NEWEST);
-        self.prove(&mut planned, &migration).await?;
+        refuse_dangers(&planned)?;
+        self.prove(&mut planned, &migration, &catalog).await?;
         say(&planned);
         let text = self.text(&planned)?;
         match &self.out {
@@ -114,13 +116,20 @@ impl Plan {
     }
 
     /// A plan that does not end where the migration ends is refused. One with statements missing cannot.
-    async fn prove(&self, planned: &mut Planned, migration: &Migration) -> Result<(), Error> {
+    async fn prove(
+        &self,
+        planned: &mut Planned,
+        migration: &Migration,
+        catalog: &Catalog,
+    ) -> Result<(), Error> {
         if self.no_proof {
             talk("not proven: left out as asked");
+            say_ends(planned, migration, catalog);
             return Ok(());
         }
         let Some(schema) = self.read_schema().await? else {
             talk("not proven: a catalog's file is no schema; give one with `--schema FILE`");
+            say_ends(planned, migration, catalog);
             return Ok(());
         };
         planned.prove(migration, &schema, self.pg_bin.as_deref()).await?;
@@ -173,6 +182,42 @@ impl Plan {
 
 /// The newest version of the server, for a catalog that does not say its own.
 const NEWEST: u32 = 18;
+
+/// A plan that does harm by our own review is no plan.
+fn refuse_dangers(planned: &Planned) -> Result<(), Error> {
+    if planned.dangers.is_empty() {
+        return Ok(());
+    }
+    let all: Vec<String> = planned
+        .dangers
+        .iter()
+        .map(|danger| format!("step {}: {} ({})", danger.step, danger.message, danger.code))
+        .collect();
+    let message = format!("the plan is dangerous by our own review: {}", all.join("; "));
+    Err(Error::new(Code::PlanNotProven, message).hint(
+        "there is no online way for this statement; take it out of the file, or run it in a window by hand",
+    ))
+}
+
+/// Without a server, where both ends are by the catalog alone.
+fn say_ends(planned: &Planned, migration: &Migration, catalog: &Catalog) {
+    if !planned.refusals.is_empty() {
+        return;
+    }
+    match compare(&migration.script, &planned.plan, catalog) {
+        Ok(differences) if differences.is_empty() => {
+            talk("by the catalog alone, it ends where the migration ends");
+        }
+        Ok(differences) => {
+            let all: Vec<String> = differences.iter().map(ToString::to_string).collect();
+            talk(&format!(
+                "by the catalog alone, it does not end where the migration ends: {}",
+                all.join("; ")
+            ));
+        }
+        Err(why) => talk(&format!("where it ends is not known without a server: {why}")),
+    }
+}
 
 fn say(planned: &Planned) {
     for note in &planned.plan.notes {

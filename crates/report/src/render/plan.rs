@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use super::markdown::{line, longest_ticks};
 use super::words;
-use crate::{Effect, Gate, LockMode, Locked, Phase, Plan, Step};
+use crate::{Action, BATCH, Effect, Gate, LockMode, Locked, Phase, Plan, Step};
 
 /// As Markdown.
 pub fn plan_markdown(plan: &Plan) -> String {
@@ -39,8 +39,12 @@ fn checklist(text: &mut String, plan: &Plan) {
 fn gate_words(gate: &Gate) -> String {
     match gate {
         Gate::Backup { max_age_s } => format!("a backup that is at most {} old", words::age(*max_age_s)),
-        Gate::ReplicaLag { max_ms } => format!("every replica is at most {max_ms} ms behind (looked at)"),
-        Gate::OldestTransaction { max_ms } => format!("no transaction is open for {max_ms} ms (looked at)"),
+        Gate::ReplicaLag { max_ms } => {
+            format!("every replica is at most {} behind (looked at)", words::age(max_ms / 1_000))
+        }
+        Gate::OldestTransaction { max_ms } => {
+            format!("no transaction is open for {} (looked at)", words::age(max_ms / 1_000))
+        }
         Gate::Window { from, to, zone } => format!("it is between {from} and {to} in {zone} (looked at)"),
         Gate::Approval { name, about } => format!("{about} (--approve {name})"),
         Gate::Query { about, .. } => format!("{about} (looked at)"),
@@ -59,10 +63,15 @@ fn write_phase(text: &mut String, number: usize, phase: &Phase) {
         write_step(text, step);
     }
     if !phase.watch.is_empty() {
-        text.push_str("| Watch | Stop above | When | For |\n| --- | --- | --- | --- |\n");
+        text.push_str(
+            "| Watch | Above | Then | After the phase | Who looks |\n| --- | --- | --- | --- | --- |\n",
+        );
         for watch in &phase.watch {
             let threshold = format!("{} {}", watch.threshold, watch.unit);
-            let cells = [watch.metric.clone(), threshold, watch.when.clone(), words::age(watch.watch_s)];
+            let who =
+                if watch.signal.is_some() { "the runner, while it runs; then people" } else { "people" };
+            let after = words::age(watch.watch_s);
+            let cells = [watch.metric.clone(), threshold, watch.when.clone(), after, who.to_owned()];
             let _ = writeln!(text, "| {} |", cells.map(|cell| line(&cell)).join(" | "));
         }
         text.push('\n');
@@ -72,6 +81,14 @@ fn write_phase(text: &mut String, number: usize, phase: &Phase) {
 fn write_step(text: &mut String, step: &Step) {
     let _ = writeln!(text, "### {}: {}\n", line(&step.id), line(&step.title));
     write_code(text, &words::statements(step).join(";\n"));
+    if let Action::Batches(batches) = &step.action {
+        let order = if batches.key.is_empty() { "pages".to_owned() } else { batches.key.join(", ") };
+        let order = line(&order);
+        let _ = writeln!(
+            text,
+            "- In ranges of {order}, each a transaction of its own; `{BATCH}` stands for one range"
+        );
+    }
     let strongest = step.locks.iter().map(|lock| lock.mode).max();
     let locks = strongest.map_or_else(
         || "nothing that anybody waits for".to_owned(),
@@ -86,13 +103,17 @@ fn write_step(text: &mut String, step: &Step) {
     let _ = writeln!(text, "- Locks: {}", line(&locks));
     if let Some(estimate) = &step.estimate {
         let mut parts = Vec::new();
-        parts.extend(estimate.rows.map(|rows| format!("{rows} rows")));
+        parts.extend(estimate.rows.map(|rows| format!("{} rows", words::amount(rows))));
         parts.extend(estimate.bytes.map(|bytes| format!("{} MB", bytes.div_ceil(1 << 20))));
-        parts.extend(estimate.seconds.map(|seconds| format!("about {seconds} s")));
+        parts.extend(estimate.seconds.map(|seconds| format!("about {}", words::age(seconds as u64))));
         let what = words::effect(step.effect).unwrap_or("changes rows");
         let _ = writeln!(text, "- Work: {}: {}", what, line(&parts.join(", ")));
     } else if step.effect != Effect::None {
         let _ = writeln!(text, "- Work: {}", words::effect(step.effect).unwrap_or_default());
+    }
+    for accepted in &step.accepted {
+        let said = format!("{} ({}); {}", accepted.message, accepted.code, accepted.because);
+        let _ = writeln!(text, "- Known: {}", line(&said));
     }
     let back = match (step.undo.is_empty(), step.needs_no_undo) {
         (false, _) => format!("`{}`", step.undo.join("; ").replace('`', "'")),

@@ -83,6 +83,15 @@ pub(super) fn age(seconds: u64) -> String {
     }
 }
 
+/// A number of rows in few digits.
+pub(super) fn amount(count: u64) -> String {
+    match count {
+        0..10_000 => count.to_string(),
+        10_000..1_000_000 => format!("{} k", count / 1_000),
+        _ => format!("{}.{} M", count / 1_000_000, count % 1_000_000 / 100_000),
+    }
+}
+
 /// What a step does: its statements, or what a person does.
 pub(super) fn statements(step: &Step) -> Vec<String> {
     match &step.action {

@@ -2,4 +2,4 @@
 -- params: {function} quoted
 -- locks: none
 -- index: none
-drop function {function}()
+drop function if exists {function}()

@@ -2,4 +2,4 @@
 -- params: {trigger} and {table} quoted
 -- locks: ACCESS EXCLUSIVE on the table, for an instant
 -- index: none
-drop trigger {trigger} on {table}
+drop trigger if exists {trigger} on {table}

@@ -13,7 +13,24 @@ pub(super) fn is_of_psql(message: &str) -> bool {
 /// The statement in other words, when one is known.
 pub(super) fn repaired(text: &str, misread: &[Misread]) -> Option<String> {
     let words = lexemes(text);
-    set_names(text, &words).or_else(|| exclusion(text, &words, misread)).or_else(|| variables(text, &words))
+    set_names(text, &words)
+        .or_else(|| exclusion(text, &words, misread))
+        .or_else(|| storage(text, &words))
+        .or_else(|| variables(text, &words))
+}
+
+/// ADD COLUMN ... STORAGE and COMPRESSION are blanked: they change nothing that is locked, read or written.
+fn storage(text: &str, words: &[Lexeme]) -> Option<String> {
+    let is_alter = words.first()?.is("alter") && words.iter().any(|word| word.is("add"));
+    let mut repaired = text.to_owned();
+    for part in words.windows(3).filter(|_| is_alter) {
+        let is_option = part[1].is("storage") || part[1].is("compression");
+        if is_option && !part[0].is("set") && part[2].kind == LexemeKind::Word {
+            let (start, end) = (part[1].start, part[2].end());
+            repaired.replace_range(start..end, &" ".repeat(end - start));
+        }
+    }
+    (repaired != text).then_some(repaired)
 }
 
 /// psql's `:'name'` and `:"name"`: without the colon they are a string and a name.

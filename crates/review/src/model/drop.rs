@@ -170,9 +170,14 @@ fn drop_sequence(builder: &mut Builder<'_>, drop: &Drop, name: &Name) {
     let Some((table, column)) = sequence.and_then(|s| Some((s.table.as_ref()?, s.column.as_ref()?))) else {
         return;
     };
+    // An identity has one sequence of its own; another one of its column is only kept with it.
+    let is_other = |other: &&posthaste_base::catalog::Sequence| {
+        other.name != *name && other.table.as_ref() == Some(table) && other.column.as_ref() == Some(column)
+    };
+    let is_only = !catalog.sequences.iter().any(|other| is_other(&other));
     let uses = relations::by_name(catalog, table)
         .and_then(|table| table.columns.iter().find(|other| other.name == *column))
-        .is_some_and(|column| column.identity.is_some() || column.default.is_some());
+        .is_some_and(|column| (column.identity.is_some() && is_only) || column.default.is_some());
     if !uses {
         return;
     }

@@ -7,7 +7,7 @@ use super::draft::{Draft, Stage, Undo};
 use super::rows;
 use super::template::template;
 use super::world::{World, default_name};
-use super::{NoRoute, constraint};
+use super::{NoRoute, constraint, numbers};
 use crate::statement::{
     ColumnConstraint, ColumnConstraintKind as Kind, ColumnDefinition, Expression, Identifier,
 };
@@ -29,11 +29,7 @@ pub(super) fn add(
         return Err(NoRoute::new("a column without a type", table));
     };
     if column.is_identity() || type_name.serial_base().is_some() {
-        return Err(NoRoute::new(
-            "a column that numbers the rows that are there writes every one of them at once; add it without an \
-             identity, fill it in batches, and add the identity then",
-            table,
-        ));
+        return numbers::add(draft, world, table, column);
     }
     let quoted = table.name.quoted();
     let name = &column.name.name;
@@ -103,7 +99,7 @@ fn fill_with_default(draft: &mut Draft, table: &Relation, column: &str, default:
     draft.batches(format!("fill {}.{column}", table.name.name), batches, Undo::WithAnother);
 }
 
-fn make_strict(
+pub(super) fn make_strict(
     draft: &mut Draft,
     table: &Relation,
     column: &ColumnDefinition,

@@ -273,6 +273,18 @@ fn over_index(
     Ok(())
 }
 
+/// An inline PRIMARY KEY of a column.
+pub(super) fn primary_key_column(
+    draft: &mut Draft,
+    table: &Relation,
+    name: Option<&Identifier>,
+    column: &Identifier,
+) -> Result<(), NoRoute> {
+    let columns = std::slice::from_ref(column);
+    let key = Key { columns, include: &[], nulls_not_distinct: false, is_primary: true };
+    over_index(draft, table, name, key, ConstraintTiming::default())
+}
+
 /// An inline UNIQUE of a column.
 pub(super) fn unique_column(
     draft: &mut Draft,

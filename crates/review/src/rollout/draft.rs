@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use posthaste_report::{Action, Batches, Phase, Step, Watch};
+use posthaste_report::{Action, Batches, Phase, Signal, Step, Watch};
 
 /// The phases of a rollout, in order. Each may be days from the next one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -75,19 +75,30 @@ impl Stage {
             unit: unit.into(),
             watch_s: if matches!(self, Stage::Switch | Stage::Contract) { 1_800 } else { 600 },
             when: when.into(),
+            signal: None,
+            pause_after_s: 0,
+        };
+        let measured = |watch: Watch, signal, pause_after_s: u64| Watch {
+            when: format!("for {pause_after_s} s: the run pauses"),
+            signal: Some(signal),
+            pause_after_s,
+            ..watch
         };
         let mut all = vec![
-            watch("sessions that wait for a lock", 5.0, "sessions", "for longer than 10 s: pause the run"),
-            watch("error rate of the application", 1.0, "percent", "for longer than 60 s: abort the run"),
+            measured(watch("sessions that wait for a lock", 5.0, "sessions", ""), Signal::LockWaits, 10),
+            watch("error rate of the application", 1.0, "percent", "for 60 s: abort the run"),
         ];
         if matches!(self, Stage::Backfill | Stage::Validate) {
-            all.push(watch(
-                "replay lag of the slowest replica",
-                10.0,
-                "seconds",
-                "the run pauses by itself above",
-            ));
+            let lag = watch("replay lag of the slowest replica", 60.0, "seconds", "");
+            all.push(measured(lag, Signal::ReplicaLag, 60));
+            let oldest = watch("longest open transaction", 3_600.0, "seconds", "");
+            all.push(measured(oldest, Signal::OldestTransaction, 60));
             all.push(watch("99th percentile of query time", 2.0, "times the usual", "slow the run down"));
+            all.push(watch("disk of the server", 80.0, "percent in use", "pause the run"));
+        }
+        if self == Stage::Backfill {
+            let dead = watch("dead rows of the table", 60.0, "percent of its rows", "");
+            all.push(measured(dead, Signal::DeadRows, 60));
         }
         all
     }

@@ -8,7 +8,7 @@ use posthaste_base::quote::{identifier, identifiers, literal};
 use super::draft::{Draft, Stage, Undo};
 use super::template::template;
 use super::world::World;
-use super::{Clause, NoRoute, located_text};
+use super::{Clause, located_text};
 use crate::statement::{Drop, Identifier, Located, ObjectKind};
 
 /// How long nobody must have read a table before it goes, in days.
@@ -101,24 +101,6 @@ pub(super) fn rename_table(draft: &mut Draft, world: &World<'_>, clause: &Clause
             ("table", &new.quoted()),
         ])]),
     );
-}
-
-/// Clients that name the column fail from the moment of the rename: there is no view for a column.
-pub(super) fn rename_column(
-    draft: &mut Draft,
-    world: &World<'_>,
-    clause: &Clause<'_>,
-    from: &Identifier,
-    to: &Identifier,
-) -> Result<(), NoRoute> {
-    if world.filled(&clause.alter.name).is_none() {
-        as_it_is(draft, clause);
-        return Ok(());
-    }
-    Err(NoRoute::brief(format!(
-        "clients that name {from} fail from the moment in which it is called {to}; add {to} beside it, keep both in \
-             step, and drop {from} when nobody names it"
-    )))
 }
 
 fn as_it_is(draft: &mut Draft, clause: &Clause<'_>) {

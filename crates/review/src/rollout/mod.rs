@@ -9,10 +9,14 @@ mod column;
 mod constraint;
 mod draft;
 mod drop;
+mod ends;
 mod index;
 mod inverse;
+mod judge;
 mod measure;
+mod numbers;
 mod partition;
+mod rename;
 mod rows;
 mod template;
 mod text;
@@ -28,6 +32,8 @@ use crate::statement::{
     Action, Alter, AlterClause, Expression, Located, ObjectKind, Query, QueryKind, Statement,
 };
 use draft::{Draft, Stage, Undo};
+pub use ends::compare;
+pub use judge::Danger;
 use template::template;
 use world::World;
 
@@ -57,6 +63,8 @@ pub struct Rollout {
     pub plan: Plan,
     /// What is not in the plan.
     pub refusals: Vec<Refusal>,
+    /// Steps that our own review finds dangerous. A plan with one is not to be written.
+    pub dangers: Vec<Danger>,
 }
 
 /// Settings that the runner makes itself, for each step.
@@ -135,7 +143,8 @@ pub fn rollout(script: &Script, text: &str, catalog: &Catalog, options: &Rollout
         phases: draft.into_phases(),
     };
     measure::measure(&mut plan, catalog, version);
-    Rollout { plan, refusals }
+    let dangers = judge::judge(&mut plan, catalog, version);
+    Rollout { plan, refusals, dangers }
 }
 
 /// The checklist before a change: what Posthaste sees by itself, and what a person must say.
@@ -280,7 +289,7 @@ fn take_route(draft: &mut Draft, world: &World<'_>, clause: &Clause<'_>) -> Resu
         (Action::RenameTo { to }, _) if clause.alter.kind == ObjectKind::Table => {
             drop::rename_table(draft, world, clause, to);
         }
-        (Action::RenameColumn { from, to }, _) => drop::rename_column(draft, world, clause, from, to)?,
+        (Action::RenameColumn { from, to }, _) => rename::column(draft, world, clause, from, to)?,
         (Action::DropColumn { column, .. }, Some(_)) => drop::column(draft, world, clause, column),
         (Action::AttachPartition { partition, bound }, _) => {
             partition::attach(draft, world, clause, partition, bound)?;
@@ -394,6 +403,7 @@ fn located_text(located: &Located) -> String {
 
 /// The beginning of a statement, for a title.
 fn short(text: &str) -> String {
-    let words: Vec<&str> = text.split_whitespace().take(6).collect();
+    let head = text.split('(').next().unwrap_or_default();
+    let words: Vec<&str> = head.split_whitespace().take(6).collect();
     words.join(" ").to_lowercase()
 }

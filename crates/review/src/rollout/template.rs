@@ -5,7 +5,12 @@
 /// The text of a file of `sql/rollout`, without its header.
 macro_rules! template {
     ($name:literal) => {
-        $crate::rollout::template::Template::new(include_str!(concat!("../../sql/rollout/", $name, ".sql")))
+        $crate::rollout::template::Template::new(include_str!(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/sql/rollout/",
+            $name,
+            ".sql"
+        )))
     };
 }
 pub(crate) use template;

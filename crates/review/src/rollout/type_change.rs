@@ -1,17 +1,22 @@
 //! A type change that would rewrite: a successor column takes the old one's place.
 //!
 //! A trigger keeps the successor in step for rows that are written, batches fill it for those that are there, its
-//! indexes and constraints are built meanwhile, and one short transaction swaps the names. Not for: type changes
-//! that PostgreSQL makes without a rewrite.
+//! indexes, keys and constraints are built meanwhile (see `beside`), and one short transaction swaps the names (see
+//! `swap`). Not for: type changes that PostgreSQL makes without a rewrite.
 
-use posthaste_base::catalog::{Column, Constraint, ConstraintKind, Index, Name, Relation, RelationKind};
+mod beside;
+mod swap;
+
+use posthaste_base::catalog::{
+    Column, Constraint, ConstraintKind, Index, Name, Relation, RelationKind, Sequence,
+};
 use posthaste_base::quote::identifier;
 use posthaste_report::Batches;
 
 use super::draft::{Draft, Stage, Undo};
 use super::template::template;
-use super::world::{World, index_definition};
-use super::{NoRoute, constraint, index, rows};
+use super::world::World;
+use super::{NoRoute, rows};
 use crate::statement::{Expression, Identifier, ObjectName, TypeName};
 
 pub(super) struct Change<'a> {
@@ -21,13 +26,28 @@ pub(super) struct Change<'a> {
     pub using: Option<&'a Expression>,
 }
 
-/// Names that the swap needs, quoted where they go into statements.
-struct Names {
-    table: String,
+/// The column, and the names that its swap needs.
+struct Subject<'a> {
+    table: &'a Relation,
+    column: &'a Column,
+    /// The table's name, quoted.
+    quoted: String,
     successor: String,
     former: String,
+    /// Keeps the successor in step until the swap.
+    forward: Sync,
+    /// Keeps the former column in step after it, where the new type can be brought into the old one.
+    backward: Option<Sync>,
+    /// What numbers the rows.
+    sequence: Option<&'a Sequence>,
+}
+
+/// A function and the trigger that calls it, both quoted.
+struct Sync {
     function: String,
     trigger: String,
+    /// Not quoted.
+    name: String,
 }
 
 pub(super) fn change(
@@ -40,75 +60,71 @@ pub(super) fn change(
     let Some(column) = column else {
         return Err(NoRoute::new("a column that the file itself adds; give it its type there", table));
     };
-    refuse_what_hangs_on_it(table, column)?;
-    let names = names(world, table, column);
+    refuse_what_hangs_on_it(world, table, column)?;
+    let subject = subject(world, table, column, change);
+    world.put_successor(&table.name, &column.name, &subject.successor);
     let expression = match change.using {
         Some(using) => using.text.clone(),
         None => format!("{}::{}", identifier(&column.name), change.type_name.text),
     };
-    let indexes: Vec<&Index> = table.indexes.iter().filter(|index| uses(index, &column.name)).collect();
-    let checks: Vec<&Constraint> = own_checks(table, column);
-
-    add_successor(draft, table, &names, change, world, &expression);
+    add_successor(draft, &subject, change, world, &expression);
     let mut batches = rows::by_key(table);
-    fill(&mut batches, &names, &expression);
+    fill(&mut batches, &subject, &expression);
     draft.batches(
         format!("fill the successor of {}.{}", table.name.name, column.name),
         batches,
         Undo::WithAnother,
     );
-    let successor = successor_name(column);
-    if column.is_not_null {
-        not_null_check(draft, table, &successor);
-    }
-    let rebuilt = build_indexes(draft, world, table, column, &successor, &indexes);
-    let redeclared = declare_checks(draft, world, table, column, &successor, &checks);
-    swap(draft, table, column, &names, &rebuilt, &redeclared);
-    draft.manual(
-        Stage::Contract,
-        format!("make sure that nothing needs {}.{}", table.name.name, names.former),
-        "The former column is kept until here, so that the swap can be undone. Rows written since the swap have no \
-         value in it.",
-    );
-    draft.transaction(
-        Stage::Contract,
-        format!("take the former column {} away", names.former),
-        vec![
-            template!("drop_column").with(&[("table", &names.table), ("column", &identifier(&names.former))]),
-        ],
-        Undo::Impossible,
-    );
+    let beside = beside::build(draft, world, &subject)?;
+    swap::swap(draft, world, &subject, &beside);
+    note_sequence(draft, &subject, change);
+    contract(draft, &subject);
     Ok(())
 }
 
 /// What a swap of names would break, or leave on the former column.
-fn refuse_what_hangs_on_it(table: &Relation, column: &Column) -> Result<(), NoRoute> {
+fn refuse_what_hangs_on_it(world: &World<'_>, table: &Relation, column: &Column) -> Result<(), NoRoute> {
     let name = &column.name;
-    let is_keyed = |kind: ConstraintKind| {
-        table
-            .constraints
-            .iter()
-            .any(|constraint| constraint.kind == kind && constraint.columns.contains(name))
+    let on_it = || table.constraints.iter().filter(move |constraint| constraint.columns.contains(name));
+    let is_refused_later = |constraint: &&Constraint| {
+        constraint.kind == ConstraintKind::ForeignKey
+            && constraint.references.as_ref().is_some_and(|to| {
+                let is_open = |column: &String| {
+                    world.retypes(&to.table, std::slice::from_ref(column))
+                        && world.successor(&to.table, column).is_none()
+                };
+                to.columns.iter().any(is_open)
+            })
     };
     let reason = if table.kind == RelationKind::PartitionedTable || !table.parents.is_empty() {
         "its table is partitioned or inherits, and every member would have to change in the same moment"
             .to_owned()
-    } else if column.identity.is_some() || column.generated.is_some() {
-        "it is an identity or a generated column".to_owned()
-    } else if is_keyed(ConstraintKind::PrimaryKey) || is_keyed(ConstraintKind::Unique) {
-        "it is part of a primary key or a unique constraint, which foreign keys may reference".to_owned()
-    } else if is_keyed(ConstraintKind::ForeignKey) || is_keyed(ConstraintKind::Exclusion) {
-        "it is part of a foreign key or an exclusion constraint".to_owned()
+    } else if column.generated.is_some() || is_read_by_generated(table, name) {
+        "it is a generated column, or one reads it".to_owned()
+    } else if on_it().any(|constraint| constraint.kind == ConstraintKind::Exclusion) {
+        "it is part of an exclusion constraint".to_owned()
+    } else if on_it().any(|constraint| !constraint.is_enforced) {
+        "a constraint on it is not enforced".to_owned()
+    } else if on_it().any(|constraint| constraint.definition.is_empty()) {
+        "a constraint on it could not be read, because its table was locked".to_owned()
+    } else if on_it().any(|constraint| is_refused_later(&constraint)) {
+        "its foreign key leads to a column that the file changes later; write that change first".to_owned()
     } else if let Some(dependent) = depends_on_column(table, name) {
         format!("{dependent} reads it")
-    } else if table.constraints.iter().any(|c| c.kind == ConstraintKind::Check && is_shared(c, name)) {
-        "a check of several columns reads it".to_owned()
     } else if table.indexes.iter().any(|index| is_complicated(index, name)) {
-        "an index has it in an expression or a condition".to_owned()
+        "an index has it in an expression or a condition, or is the table's order or identity".to_owned()
+    } else if column.identity.is_some() && sequence_of(world, table, column).is_none() {
+        "it is an identity whose sequence is not known".to_owned()
+    } else if let Some(other) = partitioned_referrer(world, table, name) {
+        format!("a foreign key of {other}, which is partitioned or inherits, leads to it")
     } else {
         return Ok(());
     };
     Err(NoRoute::new(format!("no successor can take the place of {name}: {reason}"), table))
+}
+
+fn is_read_by_generated(table: &Relation, column: &str) -> bool {
+    table.columns.iter().any(|known| known.generated.is_some() && mentions(known.default.as_ref(), column))
 }
 
 fn depends_on_column(table: &Relation, column: &String) -> Option<String> {
@@ -117,68 +133,111 @@ fn depends_on_column(table: &Relation, column: &String) -> Option<String> {
     Some(format!("{} {}", found.kind, found.name.name))
 }
 
-fn is_shared(check: &Constraint, column: &String) -> bool {
-    check.columns.contains(column) && check.columns.len() > 1
-}
-
 fn mentions(text: Option<&String>, column: &str) -> bool {
     text.is_some_and(|text| text.contains(column))
 }
 
-fn is_complicated(index: &Index, column: &str) -> bool {
+fn is_complicated(index: &Index, column: &String) -> bool {
     mentions(index.predicate.as_ref(), column)
         || index.keys.iter().any(|key| mentions(key.expression.as_ref(), column))
+        || (uses(index, column) && (index.is_replica_identity || index.is_clustered))
 }
 
 fn uses(index: &Index, column: &String) -> bool {
     index.include.contains(column) || index.keys.iter().any(|key| key.column.as_ref() == Some(column))
 }
 
-fn own_checks<'a>(table: &'a Relation, column: &Column) -> Vec<&'a Constraint> {
-    let is_own = |constraint: &&Constraint| {
-        constraint.kind == ConstraintKind::Check && constraint.columns == [column.name.clone()]
+/// Foreign keys of all tables that lead to the column.
+fn incoming<'a>(
+    world: &World<'a>,
+    table: &'a Relation,
+    column: &'a String,
+) -> impl Iterator<Item = (&'a Relation, &'a Constraint)> {
+    let leads_here = move |constraint: &&Constraint| {
+        constraint.kind == ConstraintKind::ForeignKey
+            && constraint
+                .references
+                .as_ref()
+                .is_some_and(|to| to.table == table.name && to.columns.contains(column))
     };
-    table.constraints.iter().filter(is_own).collect()
+    let catalog = world.catalog;
+    catalog.relations.iter().flat_map(move |relation| {
+        relation.constraints.iter().filter(leads_here).map(move |constraint| (relation, constraint))
+    })
 }
 
-fn successor_name(column: &Column) -> String {
-    format!("{}_new", column.name)
+fn partitioned_referrer(world: &World<'_>, table: &Relation, column: &String) -> Option<String> {
+    let mut all = incoming(world, table, column);
+    let is_of_many =
+        |relation: &Relation| relation.kind == RelationKind::PartitionedTable || !relation.parents.is_empty();
+    all.find(|(relation, constraint)| is_of_many(relation) || !constraint.is_enforced)
+        .map(|(relation, _)| relation.name.name.clone())
 }
 
-fn names(world: &World<'_>, table: &Relation, column: &Column) -> Names {
-    let sync = world.free_name(&format!("{}_{}_sync", table.name.name, column.name));
-    Names {
-        table: table.name.quoted(),
-        successor: identifier(&successor_name(column)),
+fn sequence_of<'a>(world: &World<'a>, table: &Relation, column: &Column) -> Option<&'a Sequence> {
+    let is_its_own = |one: &&Sequence| {
+        one.table.as_ref() == Some(&table.name) && one.column.as_ref() == Some(&column.name)
+    };
+    world.catalog.sequences.iter().find(is_its_own)
+}
+
+fn subject<'a>(
+    world: &World<'a>,
+    table: &'a Relation,
+    column: &'a Column,
+    change: &Change<'_>,
+) -> Subject<'a> {
+    let sync = |end: &str| {
+        let name = world.free_name(&format!("{}_{}_{end}", table.name.name, column.name));
+        Sync {
+            function: Name::new(&table.name.schema, &name).quoted(),
+            // Triggers fire by name; this one must see what all others made of the row.
+            trigger: identifier(&format!("zzz_{name}")),
+            name: format!("zzz_{name}"),
+        }
+    };
+    Subject {
+        table,
+        column,
+        quoted: table.name.quoted(),
+        successor: format!("{}_new", column.name),
         former: format!("{}_old", column.name),
-        function: Name::new(&table.name.schema, &sync).quoted(),
-        // Triggers fire by name; this one must see what all others made of the row.
-        trigger: identifier(&format!("zzz_{sync}")),
+        forward: sync("sync"),
+        backward: is_plain_cast(change).then(|| sync("back")),
+        sequence: sequence_of(world, table, column),
     }
+}
+
+/// Whether the new value is the old one in another type, and not computed from it.
+fn is_plain_cast(change: &Change<'_>) -> bool {
+    let Some(using) = change.using else { return true };
+    let plain: String = using.text.chars().filter(|c| !c.is_whitespace()).collect();
+    let cast = plain.to_lowercase().strip_prefix(&change.column.name).map(str::to_owned);
+    cast.and_then(|rest| rest.strip_prefix("::").map(str::to_owned))
+        .is_some_and(|name| name.chars().all(|c| c.is_alphanumeric() || "_(),.[]".contains(c)))
 }
 
 fn add_successor(
     draft: &mut Draft,
-    table: &Relation,
-    names: &Names,
+    subject: &Subject<'_>,
     change: &Change<'_>,
     world: &World<'_>,
     expression: &str,
 ) {
     let collation =
         change.collation.map(|name| format!(" collate {}", world.cut(name.span))).unwrap_or_default();
-    let values = [
-        ("table", names.table.as_str()),
-        ("column", names.successor.as_str()),
-        ("successor", names.successor.as_str()),
-        ("function", names.function.as_str()),
-        ("trigger", names.trigger.as_str()),
-        ("expression", expression),
-    ];
-    let mut with = values.to_vec();
     let type_text = format!("{}{collation}", change.type_name.text);
-    let alias = identifier(&table.name.name);
-    with.extend([("type", type_text.as_str()), ("alias", alias.as_str())]);
+    let (successor, alias) = (identifier(&subject.successor), identifier(&subject.table.name.name));
+    let with = [
+        ("table", subject.quoted.as_str()),
+        ("column", &successor),
+        ("successor", &successor),
+        ("function", &subject.forward.function),
+        ("trigger", &subject.forward.trigger),
+        ("expression", expression),
+        ("type", &type_text),
+        ("alias", &alias),
+    ];
     let statements = vec![
         template!("add_column").with(&with),
         template!("sync_function").with(&with),
@@ -189,165 +248,73 @@ fn add_successor(
         template!("drop_function").with(&with),
         template!("drop_column").with(&with),
     ];
-    draft.transaction(
-        Stage::Expand,
-        format!("add a successor of {}.{}, kept in step by a trigger", table.name.name, change.column),
-        statements,
-        Undo::By(undo),
+    let title = format!(
+        "add a successor of {}.{}, kept in step by a trigger",
+        subject.table.name.name, change.column
     );
+    draft.transaction(Stage::Expand, title, statements, Undo::By(undo));
 }
 
-fn fill(batches: &mut Batches, names: &Names, expression: &str) {
-    let values =
-        [("table", names.table.as_str()), ("column", names.successor.as_str()), ("expression", expression)];
+fn fill(batches: &mut Batches, subject: &Subject<'_>, expression: &str) {
+    let successor = identifier(&subject.successor);
+    let values = [("table", subject.quoted.as_str()), ("column", &successor), ("expression", expression)];
     batches.statements = vec![template!("backfill").with(&values)];
     batches.left = Some(template!("count_behind").with(&values));
 }
 
-/// The proof that the successor holds no NULL, for the moment of the swap.
-fn not_null_check(draft: &mut Draft, table: &Relation, successor: &str) {
-    let quoted = table.name.quoted();
-    let check = check_name(table, successor);
-    let values =
-        [("table", quoted.as_str()), ("constraint", &identifier(&check)), ("column", &identifier(successor))];
-    draft.transaction(
-        Stage::Validate,
-        format!("forbid NULL in {}.{successor}, for new rows", table.name.name),
-        vec![template!("add_not_null_check").with(&values)],
-        Undo::By(vec![constraint::drop_constraint(&quoted, &check)]),
-    );
-    constraint::validate(draft, &table.name, &check);
-}
-
-fn check_name(table: &Relation, successor: &str) -> String {
-    super::world::default_name(&table.name.name, successor, "is_not_null")
-}
-
-/// Pairs of names: what is built for the successor, and what it will be called.
-fn build_indexes(
-    draft: &mut Draft,
-    world: &World<'_>,
-    table: &Relation,
-    column: &Column,
-    successor: &str,
-    indexes: &[&Index],
-) -> Vec<(String, String)> {
-    let mut built = Vec::new();
-    for old in indexes {
-        let mut new: Index = (*old).clone();
-        for key in &mut new.keys {
-            if key.column.as_ref() == Some(&column.name) {
-                key.column = Some(successor.to_owned());
-                // The operator class and the collation belong to the former type.
-                key.opclass.clear();
-                key.collation = None;
-            }
-        }
-        for included in &mut new.include {
-            if *included == column.name {
-                *included = successor.to_owned();
-            }
-        }
-        let name = world.free_name(&format!("{}_new", old.name.name));
-        let unique = if old.is_unique { "unique " } else { "" };
-        let index = Name::new(&old.name.schema, &name);
-        index::build(draft, Stage::Validate, unique, &index, &table.name, &index_definition(&new));
-        built.push((name, old.name.name.clone()));
-    }
-    built
-}
-
-fn declare_checks(
-    draft: &mut Draft,
-    world: &World<'_>,
-    table: &Relation,
-    column: &Column,
-    successor: &str,
-    checks: &[&Constraint],
-) -> Vec<(String, String)> {
-    let quoted = table.name.quoted();
-    let mut declared = Vec::new();
-    for check in checks {
-        let name = world.free_name(&format!("{}_new", check.name));
-        let body = super::text::renamed(&check.definition, &column.name, successor);
-        let action = template!("add_constraint_action").with(&[
-            ("constraint", &identifier(&name)),
-            ("body", body.trim_end_matches(" NOT VALID")),
-            ("not_valid", " not valid"),
-        ]);
-        draft.transaction(
-            Stage::Validate,
-            format!("declare {name} on {}, for new rows", table.name.name),
-            vec![template!("alter_table").with(&[("table", &quoted), ("action", &action)])],
-            Undo::By(vec![constraint::drop_constraint(&quoted, &name)]),
-        );
-        if check.is_validated {
-            constraint::validate(draft, &table.name, &name);
-        }
-        declared.push((name, check.name.clone()));
-    }
-    declared
-}
-
-/// One transaction: the trigger goes, the names change places, and the default moves over.
-fn swap(
-    draft: &mut Draft,
-    table: &Relation,
-    column: &Column,
-    names: &Names,
-    indexes: &[(String, String)],
-    checks: &[(String, String)],
-) {
-    let successor = successor_name(column);
-    let base = [("table", names.table.as_str()), ("function", &names.function), ("trigger", &names.trigger)];
-    let rename_column = |from: &str, to: &str| {
-        let values =
-            [("table", names.table.as_str()), ("column", &identifier(from)), ("to", &identifier(to))];
-        template!("rename_column").with(&values)
+/// The sequence of a serial keeps its own type, and ends where that ends.
+fn note_sequence(draft: &mut Draft, subject: &Subject<'_>, change: &Change<'_>) {
+    let Some(sequence) = subject.sequence.filter(|_| subject.column.identity.is_none()) else {
+        return note_identity(draft, subject);
     };
-    let rename_index = |from: &str, to: &str| {
-        let from = Name::new(&table.name.schema, from).quoted();
-        template!("rename_index").with(&[("index", &from), ("to", &identifier(to))])
+    if change.type_name.canonical == "bigint" && sequence.type_name != "bigint" {
+        draft.note(format!(
+            "The sequence {} stays {} and ends at {}, as ALTER COLUMN ... TYPE leaves it. Add to the migration: alter \
+             sequence {} as bigint",
+            sequence.name.name,
+            sequence.type_name,
+            sequence.maximum,
+            sequence.name.quoted()
+        ));
+    }
+}
+
+fn note_identity(draft: &mut Draft, subject: &Subject<'_>) {
+    let Some(sequence) = subject.sequence else { return };
+    draft.note(format!(
+        "The identity of {}.{} gets a new sequence at the swap, which goes on where {} is. Its grants and its cache are \
+         those of a new sequence.",
+        subject.table.name.name, subject.column.name, sequence.name.name
+    ));
+}
+
+fn contract(draft: &mut Draft, subject: &Subject<'_>) {
+    let about = match subject.backward {
+        Some(_) => {
+            "The former column is kept in step until here, so that the swap can be taken back without a loss. A value \
+             that its type cannot hold is NULL in it; with such a row there is no way back."
+        }
+        None => {
+            "The former column is kept until here. Rows written since the swap have no value in it, for nothing says \
+             how to compute it from the new one: the swap cannot be taken back."
+        }
     };
-    let of_column = |column: &str, template: super::template::Template| {
-        template.with(&[("table", &names.table), ("column", &identifier(column))])
-    };
-    let mut statements = vec![template!("drop_trigger").with(&base), template!("drop_function").with(&base)];
-    if column.is_not_null {
-        statements.push(of_column(&successor, template!("set_not_null")));
-        statements.push(constraint::drop_constraint(&names.table, &check_name(table, &successor)));
-        // Rows that are written from now on have no value in the former column.
-        statements.push(of_column(&column.name, template!("drop_not_null")));
+    let table = &subject.table.name.name;
+    let title = format!("make sure that nothing needs {table}.{}", subject.former);
+    draft.manual(Stage::Contract, title, about);
+    let mut statements = Vec::new();
+    if let Some(sync) = &subject.backward {
+        statements.extend(sync.drops(&subject.quoted));
     }
-    for (_, wanted) in checks {
-        statements.push(constraint::drop_constraint(&names.table, wanted));
+    let former = identifier(&subject.former);
+    statements.push(template!("drop_column").with(&[("table", &subject.quoted), ("column", &former)]));
+    let title = format!("take the former column {} away", subject.former);
+    draft.transaction(Stage::Contract, title, statements, Undo::Impossible);
+}
+
+impl Sync {
+    fn drops(&self, table: &str) -> [String; 2] {
+        let with = [("table", table), ("function", self.function.as_str()), ("trigger", &self.trigger)];
+        [template!("drop_trigger").with(&with), template!("drop_function").with(&with)]
     }
-    if let Some(default) = &column.default {
-        let values = [
-            ("table", names.table.as_str()),
-            ("column", &identifier(&successor)),
-            ("expression", default.as_str()),
-        ];
-        statements.push(template!("set_default").with(&values));
-        statements.push(of_column(&column.name, template!("drop_default")));
-    }
-    statements.push(rename_column(&column.name, &names.former));
-    statements.push(rename_column(&successor, &column.name));
-    for (new, wanted) in checks {
-        statements.push(template!("rename_constraint").with(&[
-            ("table", &names.table),
-            ("constraint", &identifier(new)),
-            ("to", &identifier(wanted)),
-        ]));
-    }
-    for (new, wanted) in indexes {
-        statements.push(rename_index(wanted, &format!("{wanted}_old")));
-        statements.push(rename_index(new, wanted));
-    }
-    draft.transaction(
-        Stage::Switch,
-        format!("put the successor in the place of {}.{}", table.name.name, column.name),
-        statements,
-        Undo::Impossible,
-    );
 }

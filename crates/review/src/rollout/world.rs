@@ -3,7 +3,7 @@
 //! Not for: deciding anything about a statement.
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use posthaste_base::catalog::{Catalog, Index, Name, Relation, RelationKind};
 use posthaste_base::quote::identifier;
@@ -23,11 +23,21 @@ pub(super) struct World<'a> {
     made: RefCell<BTreeSet<Name>>,
     /// Names that the plan has given away.
     taken: RefCell<BTreeSet<String>>,
+    /// Columns whose type the plan changes, with what their successors are called until the swap.
+    successors: RefCell<BTreeMap<(Name, String), String>>,
 }
 
 impl<'a> World<'a> {
     pub(super) fn new(text: &'a str, catalog: &'a Catalog, statements: &'a [Located], version: u32) -> Self {
-        Self { text, catalog, statements, version, made: RefCell::default(), taken: RefCell::default() }
+        Self {
+            text,
+            catalog,
+            statements,
+            version,
+            made: RefCell::default(),
+            taken: RefCell::default(),
+            successors: RefCell::default(),
+        }
     }
 
     pub(super) fn cut(&self, span: Span) -> &'a str {
@@ -90,6 +100,27 @@ impl<'a> World<'a> {
     pub(super) fn makes(&self, name: &ObjectName) {
         let name = self.name(name);
         self.made.borrow_mut().insert(name);
+    }
+
+    pub(super) fn put_successor(&self, table: &Name, column: &str, successor: &str) {
+        self.successors.borrow_mut().insert((table.clone(), column.to_owned()), successor.to_owned());
+    }
+
+    /// What stands beside a column whose type the plan changes.
+    pub(super) fn successor(&self, table: &Name, column: &str) -> Option<String> {
+        self.successors.borrow().get(&(table.clone(), column.to_owned())).cloned()
+    }
+
+    /// Whether the file changes the type of one of the columns.
+    pub(super) fn retypes(&self, table: &Name, columns: &[String]) -> bool {
+        let clauses = self.statements.iter().filter_map(|located| match &located.statement {
+            Statement::Alter(alter) if self.name(&alter.name) == *table => Some(&alter.clauses),
+            _ => None,
+        });
+        clauses.flatten().any(|clause| match &clause.action {
+            Action::SetType { column, .. } => columns.iter().any(|known| *column == known.as_str()),
+            _ => false,
+        })
     }
 
     /// A column's type: of one that is there, or that the file adds.

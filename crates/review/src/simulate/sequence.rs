@@ -115,7 +115,7 @@ pub(super) fn free(catalog: &mut Catalog, name: &Name, is_cascade: bool) -> Resu
 }
 
 /// Whether it goes with its column. The catalog does not tell owners from users, so that the name has to.
-pub(super) fn is_owned(sequence: &Sequence, default: Option<&str>) -> bool {
+pub(crate) fn is_owned(sequence: &Sequence, default: Option<&str>) -> bool {
     let is_used = default.is_some_and(|text| text.contains("nextval(") && text.contains(&sequence.name.name));
     sequence.name.name.ends_with("_seq") || !is_used
 }
@@ -123,13 +123,16 @@ pub(super) fn is_owned(sequence: &Sequence, default: Option<&str>) -> bool {
 pub(super) fn drop(catalog: &mut Catalog, name: &ObjectName, is_cascade: bool) -> Result<bool, String> {
     let Some(place) = place(catalog, name) else { return Ok(false) };
     let sequence = catalog.sequences[place].clone();
+    // An identity has one sequence of its own; another one of its column is only kept with it.
+    let is_of_it = |one: &&Sequence| one.table == sequence.table && one.column == sequence.column;
+    let is_only = catalog.sequences.iter().filter(is_of_it).count() == 1;
     let table = sequence.table.as_ref().and_then(|table| super::place_of(catalog, table));
     let column = table.and_then(|table| {
         let columns = &mut catalog.relations[table].columns;
         columns.iter_mut().find(|column| Some(&column.name) == sequence.column.as_ref())
     });
     if let Some(column) = column {
-        if column.identity.is_some() {
+        if column.identity.is_some() && is_only {
             return Err(format!("sequence \"{name}\" is that of an identity column"));
         }
         let is_used = column.default.as_ref().is_some_and(|text| text.contains(&sequence.name.name));

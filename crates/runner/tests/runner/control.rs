@@ -172,3 +172,34 @@ async fn runs_are_listed_and_wrong_wishes_refused() {
     let error = posthaste_runner::resume(ground.target(), 1, options(), |_| ()).await.expect_err("over");
     assert_eq!(error.code(), Code::Conflict);
 }
+
+#[tokio::test]
+async fn a_run_pauses_by_itself_when_a_threshold_is_passed_and_says_why() {
+    let ground = Ground::with(TABLE).await;
+    let mut plan = fill();
+    plan.phases[0].watch = vec![posthaste_report::Watch {
+        metric: "longest open transaction".into(),
+        threshold: 0.0,
+        unit: "seconds".into(),
+        watch_s: 0,
+        when: String::new(),
+        signal: Some(posthaste_report::Signal::OldestTransaction),
+        pause_after_s: 0,
+    }];
+    let other = ground.session().await;
+    other.batch_execute("begin; select 1").await.expect("a transaction");
+    let events = Events::default();
+    let run = posthaste_runner::run(ground.target(), &plan, slow(), events.observer());
+    let others = async {
+        events.wait_for(|event| *event == Event::Paused).await;
+        let paused = ground.show(1).await;
+        assert_eq!(paused.state, RunState::Paused);
+        let why = paused.notes.iter().find(|note| note.kind == "paused").expect("a reason");
+        assert!(why.text.contains("longest open transaction"), "{}", why.text);
+        other.batch_execute("rollback").await.expect("it ends");
+        wish(&ground, Wish::Resume).await;
+    };
+    let (run, ()) = tokio::join!(run, others);
+    assert_eq!(run.expect("a run").state, RunState::Done);
+    ground.check("select count(*) from t where n = 1", 1000).await;
+}
