@@ -5,4 +5,4 @@
 select relation, archive, file, columns, rows, checksum::text as checksum, to_regclass(archive) is not null as is_there
 from posthaste_archive.exported
 where plan = $1
-order by exported_at desc
+order by exported_at

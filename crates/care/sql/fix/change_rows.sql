@@ -16,5 +16,7 @@ with picked as (
 )
 insert into posthaste_undo.kept_row (plan, step, pick, relation, columns, key_columns, key, before, after, checksum)
 select
-  {plan}, {step}, no, {relation}, posthaste_undo.columns_of({relation}), {key_columns}, key, before, after, md5(before)
+  {plan}, {step}, no, {relation},
+  -- asked once, and not for each row.
+  (select posthaste_undo.columns_of({relation})), {key_columns}, key, before, after, md5(before)
 from changed
