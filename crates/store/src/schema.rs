@@ -1,10 +1,14 @@
 //! Creating and upgrading the schema: numbered migrations, each applied once, in one transaction.
 //!
 //! A newer node may upgrade beside running older ones: migrations only add, under an advisory lock (so two
-//! nodes do not race) and a short lock timeout (so nobody queues behind them).
+//! nodes do not race) and a short lock timeout with many tries (so nobody queues behind them for long). What they lock
+//! and break is reviewed by our own rules, in a test of the cli: this crate knows nothing of reviews and plans.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use posthaste_base::{Code, Error};
-use posthaste_pg::{Pool, Session};
+use posthaste_pg::{Pool, Session, TransactionOptions, transaction_with};
 use sha2::{Digest, Sha256};
 
 use crate::sql;
@@ -17,6 +21,17 @@ struct Migration {
 
 const MIGRATIONS: &[Migration] =
     &[Migration { version: 1, name: "ground", text: include_str!("../migrations/0001_ground.sql") }];
+
+/// As often as that a migration is tried: some two minutes, when every try waits as long as it may.
+const TRIES_MAX: u32 = 80;
+/// Before the second try; it doubles up to half a second.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+
+/// How long a try waits for a lock, by how many came before it: short at first, longer when that does not help, and
+/// never without an end, for all who come later wait as long behind it.
+fn lock_timeout_ms(tries: u32) -> u32 {
+    (100 + tries * 25).min(1_000)
+}
 
 /// What an upgrade would do, or did.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -86,19 +101,34 @@ pub async fn upgrade(pool: &Pool) -> Result<SchemaState, Error> {
         return Err(too_new(before.version));
     }
     for migration in MIGRATIONS.iter().filter(|migration| migration.version > before.version) {
-        posthaste_pg::transaction(pool, async |transaction| apply(&transaction, migration).await).await?;
+        let tries = &AtomicU32::new(0);
+        let options = TransactionOptions {
+            attempts_max: TRIES_MAX,
+            delay: FIRST_PAUSE,
+            ..TransactionOptions::default()
+        };
+        transaction_with(pool, options, async |transaction| {
+            let timeout_ms = lock_timeout_ms(tries.fetch_add(1, Ordering::Relaxed));
+            apply(&transaction, migration, timeout_ms).await
+        })
+        .await?;
         tracing::info!(version = migration.version, name = migration.name, "schema upgraded");
     }
     pool.forget_statements();
     state(pool).await
 }
 
-async fn apply(session: &Session, migration: &Migration) -> Result<(), posthaste_pg::Error> {
+async fn apply(
+    session: &Session,
+    migration: &Migration,
+    lock_timeout_ms: u32,
+) -> Result<(), posthaste_pg::Error> {
     session.batch_execute(sql!("schema/upgrade_guard")).await?;
     // Another node may have been here while we waited for the lock.
     if current_version(session).await? >= migration.version {
         return Ok(());
     }
+    session.query_one(sql!("schema/upgrade_lock_timeout"), &[&format!("{lock_timeout_ms}ms")]).await?;
     if migration.version == 1 {
         session.batch_execute(sql!("schema/create")).await?;
         session.batch_execute(sql!("schema/create_version")).await?;
@@ -132,4 +162,25 @@ fn too_new(version: i32) -> Error {
         Code::SchemaTooNew,
         format!("the schema has version {version}, this program knows up to {}", target_version()),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_try_waits_long_or_without_an_end() {
+        let timeouts: Vec<u32> = (0..TRIES_MAX).map(lock_timeout_ms).collect();
+        assert_eq!(timeouts[0], 100);
+        assert!(timeouts.is_sorted(), "{timeouts:?}");
+        assert!(timeouts.iter().all(|timeout| (1..=1_000).contains(timeout)), "{timeouts:?}");
+    }
+
+    #[test]
+    fn every_migration_has_its_number_and_name() {
+        for (place, migration) in (1..).zip(MIGRATIONS) {
+            assert_eq!(migration.version, place);
+            assert!(!migration.text.trim().is_empty(), "{}", migration.name);
+        }
+    }
 }
