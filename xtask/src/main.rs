@@ -18,8 +18,10 @@ cargo xtask <task>
 
   setup [--pg-bin DIR]   make sure that PostgreSQL's server programs are there; install them if not
   demo [ARGUMENTS]       set up, build, and run `posthaste demo ARGUMENTS`
-  test [--quick]         set up, then check formatting, lints, tidiness and documents, and run every test;
-                         --quick leaves out the lints and the tests in modules named `slow`
+  test [--quick]         set up, then check formatting, lints, tidiness and documents, and run every test, those that
+                         depend on the server's version on 14 and 18 too, when their programs can be fetched;
+                         --quick leaves out the lints, the other versions, and the tests in modules named `slow`
+  test --versions LIST   fetch servers of those versions, such as 14,16,17,18, and run the tests that depend on it
   tidy                   check what the compiler cannot: imports, SQL files, names, links
   docs [--check]         write the generated pages of docs/, or check that they are up to date
   servers [VERSION...]   fetch server programs of 14 to 18, or of those versions (12 and 13 too), into the target folder,
@@ -48,7 +50,10 @@ fn run(arguments: &[String]) -> Result<()> {
     match task.as_str() {
         "setup" => setup::run(postgres::named_folder(rest)?.as_deref()).map(|_| ()),
         "demo" => demo::run(rest),
-        "test" => suite::run(switch(rest, "--quick")?),
+        "test" => match rest {
+            [flag, list] if flag == "--versions" => suite::on_versions(list),
+            rest => suite::run(switch(rest, "--quick")?),
+        },
         "tidy" => tidy::run(),
         "docs" => docs::run(switch(rest, "--check")?),
         "servers" => servers::run(rest),

