@@ -12,8 +12,11 @@ pub fn of(tool: Tool, migration: &Migration) -> Option<String> {
     match tool {
         Tool::Plain | Tool::Prisma => Some(hex(&Sha256::digest(text))),
         Tool::Sqlx => Some(hex(&Sha384::digest(text))),
-        Tool::Flyway => Some(flyway(text).to_string()),
-        Tool::GolangMigrate | Tool::Diesel | Tool::Dbmate | Tool::Goose | Tool::Rails => None,
+        // What is applied again when it changed has changed when a placeholder's value did.
+        Tool::Flyway if migration.is_repeatable() => Some(flyway(text).to_string()),
+        Tool::Flyway => Some(flyway(migration.up.raw.as_ref().unwrap_or(text)).to_string()),
+        Tool::GolangMigrate | Tool::Diesel | Tool::Dbmate | Tool::Goose => None,
+        Tool::Psql | Tool::Rails | Tool::Atlas => None,
     }
 }
 

@@ -9,49 +9,23 @@ mod flyway;
 mod golang_migrate;
 mod goose;
 mod listing;
+mod loose;
+mod placeholder;
 mod plain;
 mod prisma;
 mod rails;
-mod sections;
 mod sqlx;
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::path::{Path, PathBuf};
 
 use posthaste_base::{Code, Error, Violation};
-use serde::Serialize;
+pub use posthaste_review::transaction::{Tool, Wrapping};
 
 use listing::Listing;
+use posthaste_review::transaction::Section;
 
-/// Who made a folder, and keeps a table of what was applied.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Tool {
-    /// Numbered files; Posthaste itself keeps the table.
-    Plain,
-    GolangMigrate,
-    Prisma,
-    Flyway,
-    Sqlx,
-    Diesel,
-    Dbmate,
-    Goose,
-    /// Only its dump of the schema: the migrations themselves are Ruby.
-    Rails,
-}
-
-/// What a tool puts around the statements of a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Wrapping {
-    /// All statements are one transaction.
-    Transaction,
-    /// The file is one query: PostgreSQL makes a transaction of more than one statement.
-    OneQuery,
-    /// Each statement by itself.
-    Nothing,
-}
+use crate::outline;
 
 /// A text to run, or a part of one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,6 +36,8 @@ pub struct Source {
     /// Where the text begins in its file, from 1.
     pub first_line: u32,
     pub wrapping: Wrapping,
+    /// The text as it was before the tool filled it in, where that makes a difference.
+    pub raw: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,9 +48,19 @@ pub struct Migration {
     pub name: String,
     pub up: Source,
     pub down: Option<Source>,
-    /// Applied again whenever it changed, after all others.
-    pub is_repeatable: bool,
+    pub kind: Kind,
     order: Order,
+}
+
+/// When a migration is applied.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Kind {
+    #[default]
+    Once,
+    /// Again whenever it changed, after all others.
+    Repeatable,
+    /// In place of all up to its version, on a database where nothing was applied yet.
+    Baseline,
 }
 
 /// Numbers of a version, for tools that count; the text decides what they leave open.
@@ -93,6 +79,8 @@ pub struct Folder {
     pub migrations: Vec<Migration>,
     /// A schema from which the migrations go on.
     pub base: Option<Base>,
+    /// What may be meant, and is no way to apply anything: gaps, names that are no version, files that say nothing.
+    pub doubts: Vec<Violation>,
 }
 
 /// A dump of a schema, with the versions that it says are in it.
@@ -103,49 +91,9 @@ pub struct Base {
     pub versions: Vec<String>,
 }
 
-impl Tool {
-    pub const ALL: [Tool; 9] = [
-        Tool::Plain,
-        Tool::GolangMigrate,
-        Tool::Prisma,
-        Tool::Flyway,
-        Tool::Sqlx,
-        Tool::Diesel,
-        Tool::Dbmate,
-        Tool::Goose,
-        Tool::Rails,
-    ];
-
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Tool::Plain => "plain",
-            Tool::GolangMigrate => "golang-migrate",
-            Tool::Prisma => "prisma",
-            Tool::Flyway => "flyway",
-            Tool::Sqlx => "sqlx",
-            Tool::Diesel => "diesel",
-            Tool::Dbmate => "dbmate",
-            Tool::Goose => "goose",
-            Tool::Rails => "rails",
-        }
-    }
-}
-
-impl fmt::Display for Tool {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl std::str::FromStr for Tool {
-    type Err = Error;
-
-    fn from_str(word: &str) -> Result<Self, Error> {
-        Self::ALL.into_iter().find(|tool| tool.as_str() == word).ok_or_else(|| {
-            let known: Vec<&str> = Self::ALL.iter().map(|tool| tool.as_str()).collect();
-            Error::new(Code::InvalidParameter, format!("`{word}` is no tool that is known"))
-                .expected(format!("one of {}", known.join(", ")))
-        })
+impl Migration {
+    pub fn is_repeatable(&self) -> bool {
+        self.kind == Kind::Repeatable
     }
 }
 
@@ -154,14 +102,26 @@ impl Folder {
     pub(crate) fn is_up_to(&self, migration: &Migration, version: &str) -> bool {
         let numbers: Option<Vec<u64>> = version.split('.').map(|number| number.parse().ok()).collect();
         match numbers {
-            Some(numbers) if !migration.is_repeatable => migration.order.numbers <= numbers,
+            Some(numbers) if !migration.is_repeatable() => migration.order.numbers <= numbers,
             _ => false,
         }
+    }
+
+    /// The baseline that a database would begin with where nothing was applied: the last one.
+    pub fn baseline(&self) -> Option<&Migration> {
+        self.migrations.iter().rfind(|migration| migration.kind == Kind::Baseline)
+    }
+
+    /// Whether that migration comes before a baseline, which has what it makes.
+    pub fn is_below(&self, migration: &Migration, baseline: &Migration) -> bool {
+        migration.kind != Kind::Repeatable
+            && !std::ptr::eq(migration, baseline)
+            && migration.order.numbers <= baseline.order.numbers
     }
 }
 
 /// Which tools the folder may be of, the likeliest first. Some name their files alike: then the table in the
-/// database decides.
+/// database decides. Files of SQL without any order are for psql.
 pub fn detect(path: &Path) -> Result<Vec<Tool>, Error> {
     let listing = Listing::read(path)?;
     let found: Vec<Tool> = [
@@ -175,20 +135,31 @@ pub fn detect(path: &Path) -> Result<Vec<Tool>, Error> {
         (Tool::Plain, plain::is_like(&listing)),
         (Tool::Sqlx, sqlx::is_like(&listing) && !listing.is_beside("Cargo.toml")),
         (Tool::Rails, rails::is_like(&listing)),
+        (Tool::Atlas, listing.has(loose::ATLAS)),
     ]
     .into_iter()
     .filter_map(|(tool, is_like)| is_like.then_some(tool))
     .collect();
     match found.is_empty() {
         false => Ok(found),
+        true if loose::is_like(&listing) => Ok(vec![Tool::Psql]),
         true => Err(Error::new(Code::InvalidFile, "it holds no migrations of any tool that is known")
             .field(path.display().to_string())
-            .expected("numbered .sql files, or the folder of a migration tool")),
+            .expected("files of SQL, or the folder of a migration tool")),
     }
 }
 
-/// Reads the folder as that tool does.
+/// Reads the folder as that tool does, to apply what is in it: doubts are refused too.
 pub fn read(path: &Path, tool: Tool) -> Result<Folder, Error> {
+    let folder = look(path, tool)?;
+    match folder.doubts.is_empty() {
+        true => Ok(folder),
+        false => Err(refusal(path).violations(folder.doubts)),
+    }
+}
+
+/// Reads the folder as that tool does, to look at what is in it.
+pub fn look(path: &Path, tool: Tool) -> Result<Folder, Error> {
     let listing = Listing::read(path)?;
     let mut problems = Problems::default();
     let mut base = None;
@@ -201,6 +172,7 @@ pub fn read(path: &Path, tool: Tool) -> Result<Folder, Error> {
         Tool::Diesel => diesel::read(&listing, &mut problems),
         Tool::Dbmate => dbmate::read(&listing, &mut problems),
         Tool::Goose => goose::read(&listing, &mut problems),
+        Tool::Psql | Tool::Atlas => loose::read(&listing, tool, &mut problems),
         Tool::Rails => {
             base = rails::read(&listing, &mut problems);
             Vec::new()
@@ -209,20 +181,32 @@ pub fn read(path: &Path, tool: Tool) -> Result<Folder, Error> {
     migrations.sort_by(|a, b| a.order.cmp(&b.order));
     check_versions(&migrations, tool, &mut problems);
     for migration in &migrations {
-        if posthaste_review::parse(&migration.up.text).statements.is_empty() {
-            problems.say(&migration.up.file, "holds no statement");
+        if posthaste_review::is_empty(&migration.up.text) {
+            problems.doubt(&migration.up.file, "holds no statement");
         }
     }
-    problems.into_result(path)?;
-    Ok(Folder { path: path.to_owned(), tool, migrations, base })
+    if problems.refused.is_empty() {
+        return Ok(Folder { path: path.to_owned(), tool, migrations, base, doubts: problems.doubts });
+    }
+    problems.refused.append(&mut problems.doubts);
+    Err(refusal(path).violations(problems.refused))
+}
+
+fn refusal(path: &Path) -> Error {
+    Error::new(Code::InvalidFile, "the folder cannot be read as migrations").field(path.display().to_string())
 }
 
 fn check_versions(migrations: &[Migration], tool: Tool, problems: &mut Problems) {
-    let mut seen: BTreeMap<(bool, &[u64], &str), &Migration> = BTreeMap::new();
+    let mut seen: BTreeMap<(&str, &[u64], &str), &Migration> = BTreeMap::new();
     for migration in migrations {
         // Tools that count know a version by its number, however it is written.
         let text = if migration.order.numbers.is_empty() { migration.version.as_str() } else { "" };
-        let key = (migration.is_repeatable, migration.order.numbers.as_slice(), text);
+        let kind = match migration.kind {
+            Kind::Once => "once",
+            Kind::Repeatable => "repeatable",
+            Kind::Baseline => "baseline",
+        };
+        let key = (kind, migration.order.numbers.as_slice(), text);
         if let Some(first) = seen.insert(key, migration) {
             let message = format!("has the version {} of {}", migration.version, first.up.file);
             problems.say(&migration.up.file, &message);
@@ -233,7 +217,7 @@ fn check_versions(migrations: &[Migration], tool: Tool, problems: &mut Problems)
         for gap in gaps(&numbers) {
             let after = migrations.iter().rev().find(|m| m.order.numbers.first().is_some_and(|n| *n < gap));
             let file = after.map_or("", |migration| migration.up.file.as_str());
-            problems.say(file, &format!("is followed by no version {gap}, though later ones are there"));
+            problems.doubt(file, &format!("is followed by no version {gap}, though later ones are there"));
         }
     }
 }
@@ -250,20 +234,42 @@ fn gaps(numbers: &[u64]) -> Vec<u64> {
 
 /// What is wrong with a folder, by file.
 #[derive(Debug, Default)]
-struct Problems(Vec<Violation>);
+struct Problems {
+    refused: Vec<Violation>,
+    doubts: Vec<Violation>,
+}
 
 impl Problems {
+    /// The folder cannot be read.
     fn say(&mut self, file: &str, message: &str) {
-        self.0.push(Violation { pointer: file.to_owned(), message: message.to_owned() });
+        self.refused.push(Violation { pointer: file.to_owned(), message: message.to_owned() });
     }
 
-    fn into_result(self, path: &Path) -> Result<(), Error> {
-        if self.0.is_empty() {
-            return Ok(());
-        }
-        Err(Error::new(Code::InvalidFile, "the folder cannot be read as migrations")
-            .field(path.display().to_string())
-            .violations(self.0))
+    /// It can be read, and may not be what was meant.
+    fn doubt(&mut self, file: &str, message: &str) {
+        self.doubts.push(Violation { pointer: file.to_owned(), message: message.to_owned() });
+    }
+}
+
+impl Source {
+    /// A file that goes one way as a whole.
+    fn whole(tool: Tool, file: &str, text: String, settings: Option<&str>) -> Self {
+        let wrapping = tool.wrapping(&text, "", settings, || outline::has_outsider(&text));
+        Self { file: file.to_owned(), text, first_line: 1, wrapping, raw: None }
+    }
+
+    /// The two sections of a file, as far as they are there.
+    fn sections(tool: Tool, file: &str, text: &str) -> (Option<Self>, Option<Self>) {
+        let sections = tool.sections(text);
+        let source = |section: Section<'_>| Self {
+            wrapping: tool.wrapping(text, section.options, None, || false),
+            file: file.to_owned(),
+            first_line: u32::try_from(text[..section.range.start].matches('\n').count() + 1)
+                .unwrap_or(u32::MAX),
+            text: text[section.range].to_owned(),
+            raw: Some(text.to_owned()),
+        };
+        (sections.up.map(source), sections.down.map(source))
     }
 }
 
@@ -272,15 +278,6 @@ fn numbered<'a>(name: &'a str, separators: &[char]) -> Option<(&'a str, &'a str)
     let end = name.find(|c: char| !c.is_ascii_digit())?;
     let rest = name[end..].strip_prefix(separators)?;
     (end > 0 && !rest.is_empty()).then_some((&name[..end], rest))
-}
-
-/// Whether the first comments of a text, before anything else, have a line of these words.
-fn opens_with_mark(text: &str, mark: &str) -> bool {
-    text.trim_start_matches('\u{feff}')
-        .lines()
-        .map(str::trim)
-        .take_while(|line| line.is_empty() || line.starts_with("--"))
-        .any(|line| line.trim_start_matches('-').trim() == mark)
 }
 
 #[cfg(test)]

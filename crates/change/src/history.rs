@@ -11,7 +11,7 @@ use posthaste_pg::Visit;
 use serde::Serialize;
 
 use crate::checksum;
-use crate::folder::{Folder, Migration, Tool};
+use crate::folder::{Folder, Kind, Migration, Tool};
 
 /// A tool's table, as it was found.
 #[derive(Clone, Debug)]
@@ -34,6 +34,7 @@ struct Record {
     checksum: Option<String>,
     applied_at: Option<Timestamp>,
     is_failed: bool,
+    is_baseline: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -49,6 +50,8 @@ pub enum State {
     Failed,
     /// Applied, and its file is gone.
     Missing,
+    /// Neither applied nor to be applied: a baseline has its place, or it is a baseline that has none.
+    Unneeded,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -80,18 +83,26 @@ impl State {
             State::Edited => "edited",
             State::Failed => "failed",
             State::Missing => "missing",
+            State::Unneeded => "unneeded",
         }
     }
 
     /// Whether nothing may be applied before a person has looked.
     pub fn is_trouble(self) -> bool {
-        !matches!(self, State::Applied | State::Pending)
+        !matches!(self, State::Applied | State::Pending | State::Unneeded)
+    }
+}
+
+impl History {
+    /// Whether nothing was ever applied.
+    fn is_empty(&self) -> bool {
+        self.records.is_empty() && self.applied_up_to.is_none()
     }
 }
 
 /// The table of a tool, and its columns: another tool's of the same name has others.
-fn table_of(tool: Tool) -> (&'static str, &'static [&'static str]) {
-    match tool {
+fn table_of(tool: Tool) -> Option<(&'static str, &'static [&'static str])> {
+    let table: (_, &[_]) = match tool {
         Tool::Plain => ("posthaste_change.migration", &["version", "name", "checksum", "applied_at"]),
         Tool::GolangMigrate => ("schema_migrations", &["version", "dirty"]),
         Tool::Prisma => {
@@ -104,12 +115,15 @@ fn table_of(tool: Tool) -> (&'static str, &'static [&'static str]) {
         Tool::Diesel => ("__diesel_schema_migrations", &["version", "run_on"]),
         Tool::Dbmate | Tool::Rails => ("schema_migrations", &["version"]),
         Tool::Goose => ("goose_db_version", &["id", "version_id", "is_applied", "tstamp"]),
-    }
+        Tool::Psql | Tool::Atlas => return None,
+    };
+    Some(table)
 }
 
 fn read_sql(tool: Tool) -> &'static str {
     match tool {
-        Tool::Plain => include_str!("../sql/history/plain/read.sql"),
+        // Neither has a table that is found.
+        Tool::Psql | Tool::Atlas | Tool::Plain => include_str!("../sql/history/plain/read.sql"),
         Tool::GolangMigrate => include_str!("../sql/history/golang_migrate/read.sql"),
         Tool::Prisma => include_str!("../sql/history/prisma/read.sql"),
         Tool::Flyway => include_str!("../sql/history/flyway/read.sql"),
@@ -143,16 +157,20 @@ pub async fn read(visit: &Visit, tool: Tool) -> Result<History, Error> {
         let Some(version) = get("version")? else { continue };
         let applied_at = row.try_get("applied_at").map_err(posthaste_pg::Error::from)?;
         let state = get("state")?.unwrap_or_default();
-        if state == "baseline" || tool == Tool::GolangMigrate {
+        let is_baseline = state == "baseline";
+        if is_baseline || tool == Tool::GolangMigrate {
             history.applied_up_to = Some(version.clone());
         }
         let is_failed = state == "failed";
         match state.as_str() {
             "undone" => drop(history.records.remove(&version)),
-            "baseline" => {}
+            // A script that was applied is kept as one, to be compared.
+            "baseline" if get("checksum")?.is_none() => {}
             _ => {
                 let (name, checksum) = (get("name")?, get("checksum")?);
-                history.records.insert(version, Record { name, checksum, applied_at, is_failed });
+                history
+                    .records
+                    .insert(version, Record { name, checksum, applied_at, is_failed, is_baseline });
             }
         }
     }
@@ -161,7 +179,11 @@ pub async fn read(visit: &Visit, tool: Tool) -> Result<History, Error> {
 
 /// Where the table is; the inner error is about a table of that name that is not the tool's, or not to be read.
 async fn find(visit: &Visit, tool: Tool) -> Result<Result<History, Error>, Error> {
-    let (name, columns) = table_of(tool);
+    let Some((name, columns)) = table_of(tool) else {
+        let message = format!("what {tool} applied is written down nowhere that is read");
+        return Ok(Err(Error::new(Code::MigrationsDisagree, message)
+            .hint("number the files (001_name.sql), or apply them with their own tool")));
+    };
     let row = visit.query_one(include_str!("../sql/history/find.sql"), &[&name]).await?;
     let get = |column: &str| row.try_get::<_, Option<String>>(column).map_err(posthaste_pg::Error::from);
     let (found_schema, found_name) = (get("schema")?, get("name")?);
@@ -214,7 +236,7 @@ pub fn compare(folder: &Folder, history: &History) -> Status {
     }
     let last = migrations.iter().rposition(|entry| is_applied(entry.state)).unwrap_or(0);
     for (place, entry) in migrations.iter_mut().enumerate() {
-        let is_repeatable = folder.migrations.get(place).is_some_and(|migration| migration.is_repeatable);
+        let is_repeatable = folder.migrations.get(place).is_some_and(Migration::is_repeatable);
         if place < last && entry.state == State::Pending && !is_repeatable {
             entry.state = State::OutOfOrder;
             entry.note = Some("a later one is applied".into());
@@ -232,6 +254,16 @@ pub fn compare(folder: &Folder, history: &History) -> Status {
     Status { tool: history.tool, table, migrations }
 }
 
+/// Whether a baseline is what an empty database begins with.
+fn is_first(migration: &Migration, folder: &Folder, history: &History) -> bool {
+    history.is_empty() && folder.baseline().is_some_and(|baseline| std::ptr::eq(baseline, migration))
+}
+
+/// Whether an empty database begins with a baseline that comes after that migration.
+fn is_replaced(migration: &Migration, folder: &Folder, history: &History) -> bool {
+    history.is_empty() && folder.baseline().is_some_and(|baseline| folder.is_below(migration, baseline))
+}
+
 fn is_applied(state: State) -> bool {
     matches!(state, State::Applied | State::Edited | State::Failed)
 }
@@ -243,7 +275,9 @@ fn entry(
     left: &mut BTreeMap<String, Record>,
 ) -> Entry {
     left.remove(&migration.version);
-    let record = history.records.get(&migration.version);
+    // A baseline and a migration may be of one version, and each is written down as what it is.
+    let is_same = |record: &&Record| record.is_baseline == (migration.kind == Kind::Baseline);
+    let record = history.records.get(&migration.version).filter(is_same);
     let kept = record.and_then(|record| record.checksum.as_deref());
     let is_edited = kept.is_some_and(|kept| !checksum::agrees(folder.tool, migration, kept));
     let is_below = record.is_none()
@@ -251,9 +285,15 @@ fn entry(
     let (state, note) = match record {
         None if is_below && history.tool == Tool::GolangMigrate => (State::Applied, None),
         None if is_below => (State::Applied, Some("below the baseline")),
+        None if migration.kind == Kind::Baseline && !is_first(migration, folder, history) => {
+            (State::Unneeded, Some("a baseline is for a database where nothing was applied"))
+        }
+        None if is_replaced(migration, folder, history) => {
+            (State::Unneeded, Some("the baseline has what it makes"))
+        }
         None => (State::Pending, None),
         Some(record) if record.is_failed => (State::Failed, Some("it was begun and did not end")),
-        Some(_) if is_edited && migration.is_repeatable => {
+        Some(_) if is_edited && migration.is_repeatable() => {
             (State::Pending, Some("changed since it was applied"))
         }
         Some(_) if is_edited => (State::Edited, Some("its text is another one than was applied")),

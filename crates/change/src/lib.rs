@@ -13,3 +13,4 @@ pub mod outline;
 pub mod plan;
 pub mod prove;
 pub mod scratch;
+pub mod trial;

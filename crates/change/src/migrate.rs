@@ -8,7 +8,7 @@ use posthaste_base::{Code, Error};
 use posthaste_report::{Action, Phase, Plan, Step};
 
 use crate::checksum;
-use crate::folder::{Folder, Migration, Source, Tool};
+use crate::folder::{Folder, Kind, Migration, Source, Tool};
 use crate::history::{History, State, Status};
 use crate::outline::{self, Part};
 
@@ -74,7 +74,7 @@ pub fn down(folder: &Folder, history: &History, status: &Status) -> Result<Optio
         return Err(error);
     }
     let applied = folder.migrations.iter().zip(&status.migrations);
-    let last = applied.rev().find(|(m, entry)| entry.state == State::Applied && !m.is_repeatable);
+    let last = applied.rev().find(|(m, entry)| entry.state == State::Applied && !m.is_repeatable());
     let Some((migration, _)) = last else { return Ok(None) };
     let Some(source) = &migration.down else {
         let message = format!("migration {} says no way back", migration.version);
@@ -96,6 +96,11 @@ fn only_sql(tool: Tool) -> Result<(), Error> {
             Err(Error::new(Code::Conflict, "migrations of Rails are Ruby, which only Rails can run")
                 .hint("run `bin/rails db:migrate`"))
         }
+        Tool::Psql | Tool::Atlas => Err(Error::new(
+            Code::Conflict,
+            format!("what {tool} applied is written down nowhere that is read"),
+        )
+        .hint("number the files (001_name.sql), or apply them with their own tool")),
         _ => Ok(()),
     }
 }
@@ -213,6 +218,7 @@ fn create(history: &History) -> Vec<String> {
             include_str!("../sql/history/plain/create_schema.sql"),
             include_str!("../sql/history/plain/create.sql"),
         ],
+        Tool::Psql | Tool::Atlas => &[],
         Tool::GolangMigrate => &[include_str!("../sql/history/golang_migrate/create.sql")],
         Tool::Prisma => &[include_str!("../sql/history/prisma/create.sql")],
         Tool::Flyway => &[
@@ -232,13 +238,13 @@ fn create(history: &History) -> Vec<String> {
 /// What the tool writes before a migration that is not one transaction, and what it writes after any.
 fn record(migration: &Migration, tool: Tool, history: &History) -> (Vec<String>, Vec<String>) {
     let values = |is_dirty: bool| {
-        let version = if migration.is_repeatable { "null".to_owned() } else { literal(&migration.version) };
+        let version = if migration.is_repeatable() { "null".to_owned() } else { literal(&migration.version) };
         vec![
             ("version", version),
             ("name", literal(&migration.name)),
             ("checksum", literal(&checksum::of(tool, migration).unwrap_or_default())),
             ("script", literal(&migration.up.file)),
-            ("type", literal("SQL")),
+            ("type", literal(if migration.kind == Kind::Baseline { "SQL_BASELINE" } else { "SQL" })),
             ("dirty", is_dirty.to_string()),
         ]
     };
@@ -250,6 +256,7 @@ fn record(migration: &Migration, tool: Tool, history: &History) -> (Vec<String>,
             let set = |is_dirty| vec![of(clear, is_dirty), of(insert, is_dirty)];
             (set(true), set(false))
         }
+        Tool::Psql | Tool::Atlas => (Vec::new(), Vec::new()),
         Tool::Plain => (Vec::new(), vec![of(include_str!("../sql/history/plain/record.sql"), false)]),
         Tool::Prisma => (Vec::new(), vec![of(include_str!("../sql/history/prisma/record.sql"), false)]),
         Tool::Flyway => (Vec::new(), vec![of(include_str!("../sql/history/flyway/record.sql"), false)]),
@@ -287,6 +294,7 @@ fn forget(
             statements.extend(before.map(|before| filled(insert, history, &values(before))));
             return statements;
         }
+        Tool::Psql | Tool::Atlas => return Vec::new(),
         Tool::Plain => include_str!("../sql/history/plain/forget.sql"),
         Tool::Prisma => include_str!("../sql/history/prisma/forget.sql"),
         Tool::Flyway => include_str!("../sql/history/flyway/record.sql"),

@@ -4,6 +4,7 @@
 
 use posthaste_base::{Code, Error, Violation};
 use posthaste_review::statement::{Located, Statement};
+use posthaste_review::transaction::stands_alone;
 
 use crate::folder::{Source, Wrapping};
 
@@ -19,7 +20,12 @@ pub struct Part {
 
 /// Whether some statement must not be in a transaction.
 pub(crate) fn has_outsider(text: &str) -> bool {
-    posthaste_review::parse(text).statements.iter().any(is_outsider)
+    posthaste_review::parse(text).statements.iter().any(stands_alone)
+}
+
+/// Whether some statement may be in a transaction.
+pub(crate) fn has_insider(text: &str) -> bool {
+    posthaste_review::parse(text).statements.iter().any(|located| !stands_alone(located))
 }
 
 /// The parts of a source in order, under what its tool puts around them and the file's own BEGIN and COMMIT.
@@ -101,7 +107,7 @@ impl Builder {
     }
 
     fn add(&mut self, located: &Located, refuse: &mut impl FnMut(&Located, String)) {
-        let is_alone = is_outsider(located);
+        let is_alone = stands_alone(located);
         match &mut self.open {
             Some(_) if is_alone => {
                 let way = match self.wrapping {
@@ -141,25 +147,6 @@ fn cannot_run(located: &Located) -> Option<String> {
     }
 }
 
-fn is_outsider(located: &Located) -> bool {
-    match &located.statement {
-        Statement::CreateIndex(create) => create.is_concurrent,
-        Statement::Vacuum(_) => true,
-        Statement::Reindex(_) | Statement::Drop(_) | Statement::Alter(_) => {
-            has_word(&located.text, "concurrently") || is_of_the_cluster(&located.statement.keyword())
-        }
-        other => is_of_the_cluster(&other.keyword()),
-    }
-}
-
-fn is_of_the_cluster(keyword: &str) -> bool {
-    match keyword.split_once(' ') {
-        Some(("CREATE" | "DROP", object)) => matches!(object, "DATABASE" | "TABLESPACE"),
-        Some(("ALTER", object)) => object == "SYSTEM",
-        _ => false,
-    }
-}
-
 fn index(located: &Located) -> Option<(Option<String>, String)> {
     match &located.statement {
         Statement::CreateIndex(create) if create.is_concurrent => {
@@ -175,20 +162,12 @@ fn word(located: &Located) -> String {
     letters.flat_map(char::to_lowercase).collect()
 }
 
-/// Whether a word stands in a statement outside of quotes.
-fn has_word(text: &str, word: &str) -> bool {
-    let plain: Vec<&str> = text.split(['\'', '"']).step_by(2).collect();
-    plain.iter().any(|part| {
-        part.split(|c: char| !c.is_alphanumeric() && c != '_').any(|other| other.eq_ignore_ascii_case(word))
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn source(text: &str, wrapping: Wrapping) -> Source {
-        Source { file: "a.sql".into(), text: text.into(), first_line: 1, wrapping }
+        Source { file: "a.sql".into(), text: text.into(), first_line: 1, wrapping, raw: None }
     }
 
     fn check(text: &str, wrapping: Wrapping, expected: &[&str]) {

@@ -221,7 +221,16 @@ fn all_that_is_wrong_is_said_at_once() {
             "a version that is not there",
         ],
     );
-    check_refused(&[("V1__a.sql", "select '${x}';")], Tool::Flyway, &["placeholders"]);
+    check_refused(
+        &[("V1__a.sql", "select 1,\n'${x}';")],
+        Tool::Flyway,
+        &["V1__a.sql:2: the placeholder `${x}` has no value"],
+    );
+    check_refused(
+        &[("1_a.sql", "-- +goose Up\n-- +goose ENVSUB ON\nselect '$X';")],
+        Tool::Goose,
+        &["1_a.sql:2: `+goose ENVSUB ON`"],
+    );
     check_refused(
         &[("V1__a.sql", "select 1;"), ("V1.0__b.sql", "select 1;")],
         Tool::Flyway,

@@ -136,7 +136,7 @@ fn files(tool: Tool) -> Vec<(&'static str, String)> {
             ("00001_a.sql", format!("-- +goose Up\n{TABLE}-- +goose Down\ndrop table t;\n")),
             ("00002_b.sql", format!("-- +goose NO TRANSACTION\n-- +goose Up\n{INDEX}-- +goose Down\n{drop}")),
         ],
-        Tool::Rails => Vec::new(),
+        Tool::Rails | Tool::Psql | Tool::Atlas => Vec::new(),
     }
 }
 
@@ -187,7 +187,7 @@ fn recorded(tool: Tool) -> (&'static str, &'static [&'static str]) {
                 r#"{"version_id":2,"is_applied":true}"#,
             ],
         ),
-        Tool::Rails => ("select 1", &[]),
+        Tool::Rails | Tool::Psql | Tool::Atlas => ("select 1", &[]),
     }
 }
 

@@ -45,12 +45,27 @@ pub(crate) struct ReportOutput {
     /// How to print what is found.
     #[arg(long, value_enum, default_value_t)]
     format: Form,
-    /// The severity from which findings end the command with exit code 1.
-    #[arg(long, value_enum, default_value_t, value_name = "SEVERITY")]
-    fail_on: FailOn,
+    /// The severity from which findings end the command with exit code 1; without it, what the configuration says, or
+    /// high.
+    #[arg(long, value_enum, value_name = "SEVERITY")]
+    fail_on: Option<FailOn>,
 }
 
 impl ReportOutput {
+    /// With what the configuration says, where the command line says nothing; no severity is never.
+    pub(crate) fn unless_said(mut self, configured: Option<Option<Severity>>) -> Self {
+        let configured = configured.map(|severity| match severity {
+            Some(Severity::Critical) => FailOn::Critical,
+            Some(Severity::High) => FailOn::High,
+            Some(Severity::Medium) => FailOn::Medium,
+            Some(Severity::Low) => FailOn::Low,
+            Some(Severity::Info) => FailOn::Info,
+            None => FailOn::Never,
+        });
+        self.fail_on = self.fail_on.or(configured);
+        self
+    }
+
     /// Prints the report. `rules` is what there is to say of them, for the forms that explain them.
     pub(crate) fn print(self, report: &Report, rules: &[RuleText]) -> anyhow::Result<ExitCode> {
         let format = match self.format {
@@ -72,7 +87,7 @@ impl ReportOutput {
     }
 
     fn exit_code(self, report: &Report) -> ExitCode {
-        let threshold = match self.fail_on {
+        let threshold = match self.fail_on.unwrap_or_default() {
             FailOn::Critical => Severity::Critical,
             FailOn::High => Severity::High,
             FailOn::Medium => Severity::Medium,

@@ -273,6 +273,9 @@ impl From<Error> for posthaste_base::Error {
             }
             Error::StaleStatement { .. } => user.hint(THROUGH_POOLER),
             Error::Statement { sqlstate, .. } if sqlstate == "42P05" => user.hint(THROUGH_POOLER),
+            Error::Statement { sqlstate, .. } if sqlstate == "42501" => {
+                user.hint("grant the role what the message names, or connect as one that has it")
+            }
             Error::Serialization { .. } | Error::Deadlock { .. } | Error::LockNotAvailable { .. } => {
                 user.retry_after(1)
             }

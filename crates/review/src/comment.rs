@@ -57,6 +57,15 @@ pub(crate) fn pieces(text: &str) -> Vec<Piece<'_>> {
     pieces
 }
 
+/// Whether a text says nothing: it has only comments and blanks.
+pub fn is_empty(text: &str) -> bool {
+    pieces(text).into_iter().all(|piece| match piece {
+        Piece::Code(code) => code.trim_matches([';', '\u{feff}']).trim().is_empty(),
+        Piece::Quoted(_) => false,
+        Piece::Comment(_) => true,
+    })
+}
+
 /// The comments with the offset of each.
 pub(crate) fn comments(text: &str) -> Vec<(usize, &str)> {
     let mut offset = 0;

@@ -21,6 +21,8 @@ pub struct Config {
     pub tool: Option<String>,
     /// Whether a file runs as one transaction, whatever the tool's rule is.
     pub assume_in_transaction: Option<bool>,
+    /// The severity from which a review fails, or `never`; `high` when nothing is said.
+    pub fail_on: Option<String>,
     /// `off`, or the severity that a rule's findings have instead of the computed one.
     pub rules: BTreeMap<String, String>,
     pub thresholds: Thresholds,
@@ -75,6 +77,8 @@ pub struct Options {
     /// Who runs the files, where a file does not say.
     pub tool: Option<Tool>,
     pub assume_in_transaction: Option<bool>,
+    /// From where on a review fails, if that is said; no severity is never.
+    pub fail_on: Option<Option<Severity>>,
     pub levels: BTreeMap<String, Level>,
     pub thresholds: Thresholds,
 }
@@ -96,13 +100,21 @@ impl Config {
         }
         options.assume_in_transaction = self.assume_in_transaction;
         if let Some(tool) = &self.tool {
-            match Tool::of(tool) {
-                Some(tool) => options.tool = Some(tool),
-                None => refuse(
+            match tool.parse::<Tool>() {
+                Ok(tool) => options.tool = Some(tool),
+                Err(_) => refuse(
                     "review.tool".to_owned(),
                     format!("`{tool}` is not known; one of {}", Tool::names().join(", ")),
                 ),
             }
+        }
+        match self.fail_on.as_deref() {
+            None => {}
+            Some("never") => options.fail_on = Some(None),
+            Some(name) => match severity_of(name) {
+                Some(severity) => options.fail_on = Some(Some(severity)),
+                None => refuse("review.fail_on".to_owned(), format!("{}, or `never`", not_a_severity(name))),
+            },
         }
         for (code, level) in &self.rules {
             let pointer = format!("review.rules.{code}");
@@ -189,6 +201,8 @@ mod tests {
             "`bad` is not one of critical",
         );
         refused(Config { pg_version: Some(9), ..Config::default() }, "review.pg_version", "12 to 18");
+        let fail_on = Some("nothing".into());
+        refused(Config { fail_on, ..Config::default() }, "review.fail_on", "or `never`");
         refused(Config { tool: Some("x".into()), ..Config::default() }, "review.tool", "golang-migrate");
         let zero = Thresholds { scan_bytes_per_s: 0, ..Thresholds::default() };
         let config = Config { thresholds: zero, ..Config::default() };
@@ -199,6 +213,16 @@ mod tests {
     fn all_wrong_keys_are_told_at_once() {
         let config = Config { pg_version: Some(9), ..with_rule("nonsense", "off") };
         assert_eq!(config.options().unwrap_err().all_violations().len(), 2);
+    }
+
+    #[test]
+    fn a_review_fails_from_where_it_is_said() {
+        let of = |text: &str| {
+            Config { fail_on: Some(text.into()), ..Config::default() }.options().unwrap().fail_on
+        };
+        assert_eq!(of("medium"), Some(Some(Severity::Medium)));
+        assert_eq!(of("never"), Some(None));
+        assert_eq!(Config::default().options().unwrap().fail_on, None);
     }
 
     #[test]

@@ -28,6 +28,7 @@ pub mod simulate;
 mod split;
 mod state;
 pub mod statement;
+mod thin;
 pub mod transaction;
 
 pub use comment::is_empty;
@@ -36,3 +37,4 @@ pub use parse::parse;
 pub use probe::{Answer, Probe};
 pub use queries::{LoggedQuery, read as read_queries};
 pub use review::{File, Review, review};
+pub use thin::{Thinned, thin};

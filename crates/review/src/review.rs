@@ -5,6 +5,8 @@
 mod pass;
 
 use std::collections::BTreeSet;
+use std::panic::resume_unwind;
+use std::thread;
 
 use posthaste_base::catalog::Catalog;
 use posthaste_report::{Location, Report, Skipped, Target};
@@ -16,8 +18,8 @@ use crate::queries::LoggedQuery;
 use crate::rules::Found;
 use crate::severity::duration;
 use crate::state::State;
-use crate::transaction::Tool;
-use pass::Pass;
+use crate::transaction::{Tool, Wrapping};
+use pass::{Parsed, Pass};
 
 /// A file to review.
 #[derive(Clone, Debug, Default)]
@@ -28,8 +30,12 @@ pub struct File {
     pub tool: Option<Tool>,
     /// What stands beside it: Diesel's `metadata.toml`, Flyway's `.conf`.
     pub settings: Option<String>,
+    /// What its tool puts around it, where that is known better than by the text.
+    pub wrapping: Option<Wrapping>,
     /// The script that goes back, when it is a file of its own.
     pub down: Option<String>,
+    /// It is not reviewed: what it makes is there already. Where there is a catalog, that knows better.
+    pub is_base: bool,
 }
 
 /// What was found, before it is a report: probes can still be answered.
@@ -67,33 +73,59 @@ pub fn review(
     let version = version.unwrap_or(newest).clamp(*VERSIONS.start(), newest);
     let mut review = Review {
         items: Vec::new(),
-        skipped: skipped(catalog),
+        skipped: skipped(catalog, files.iter().any(|file| file.is_base)),
         target: target(files, catalog),
         ignored: 0,
         seconds: 0.0,
         longest: None,
-        files: files.len(),
+        files: files.iter().filter(|file| !file.is_base).count(),
         statements: 0,
     };
     let keeps_rollbacks = files.iter().any(|file| file.down.is_some());
-    for file in files {
-        let mut pass = Pass { file, state: &mut state, options, version, queries, keeps_rollbacks };
-        pass.run(&mut review);
-        state.next_file();
+    for some in files.chunks(AHEAD) {
+        for (file, parsed) in some.iter().zip(parse_ahead(some, options)) {
+            if !file.is_base {
+                let mut pass = Pass { file, state: &mut state, options, version, queries, keeps_rollbacks };
+                pass.run(parsed, &mut review);
+            } else if catalog.is_none() {
+                parsed.apply(&mut state);
+            }
+            state.next_file();
+        }
     }
     review
 }
 
-fn skipped(catalog: Option<&Catalog>) -> Vec<Skipped> {
+/// So many files are parsed before the first of them is reviewed: enough to share the work, and few to keep.
+const AHEAD: usize = 64;
+
+/// To parse is most of the work of a review, and depends on nothing, so that all processors share it.
+fn parse_ahead<'a>(files: &'a [File], options: &Options) -> Vec<Parsed<'a>> {
+    let parse = |files: &'a [File]| files.iter().map(|file| Parsed::of(file, options)).collect::<Vec<_>>();
+    let threads = thread::available_parallelism().map_or(1, usize::from).min(files.len());
+    if threads < 2 {
+        return parse(files);
+    }
+    thread::scope(|scope| {
+        let parts = files.chunks(files.len().div_ceil(threads));
+        let parts: Vec<_> = parts.map(|part| scope.spawn(move || parse(part))).collect();
+        let parsed = parts.into_iter().map(|part| part.join().unwrap_or_else(|panic| resume_unwind(panic)));
+        parsed.flatten().collect()
+    })
+}
+
+fn skipped(catalog: Option<&Catalog>, has_base: bool) -> Vec<Skipped> {
     let skip = |what: &str, why: &str| Skipped { what: what.to_owned(), why: why.to_owned() };
     match catalog {
+        None if has_base => vec![skip("sizes and use of the tables", "only a dump of the schema was given")],
         None => vec![skip("sizes, types and use of the tables", "no database and no catalog was given")],
         Some(catalog) => catalog.unread.iter().map(|unread| skip("a part of the catalog", unread)).collect(),
     }
 }
 
 fn target(files: &[File], catalog: Option<&Catalog>) -> Target {
-    let name = match files {
+    let reviewed: Vec<&File> = files.iter().filter(|file| !file.is_base).collect();
+    let name = match reviewed.as_slice() {
         [only] => only.path.clone(),
         files => format!("{} files", files.len()),
     };
@@ -122,6 +154,11 @@ impl Review {
             at += 1;
             !gone.contains(&(at - 1))
         });
+    }
+
+    /// Says what of that which was given is not looked at.
+    pub fn skip(&mut self, skipped: Vec<Skipped>) {
+        self.skipped.extend(skipped);
     }
 
     /// All that is there now, for `--write-baseline`.

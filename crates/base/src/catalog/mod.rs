@@ -100,13 +100,26 @@ pub struct Replica {
 }
 
 /// A name as it is in the catalog: not quoted, not folded.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[expect(clippy::derived_hash_with_manual_eq, reason = "equality is the derived one, in another order")]
+#[derive(Clone, Debug, Default, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Name {
     #[serde(skip_serializing_if = "String::is_empty")]
     pub schema: String,
     #[serde(skip_serializing_if = "String::is_empty")]
     pub name: String,
+}
+
+impl PartialEq for Name {
+    fn eq(&self, other: &Self) -> bool {
+        is_same(&self.name, &other.name) && self.schema == other.schema
+    }
+}
+
+/// The names of one database are often as long as each other and begin alike; where they differ at all, it is mostly at
+/// the end. Catalogs are searched for names all the time.
+fn is_same(one: &str, other: &str) -> bool {
+    one.len() == other.len() && one.as_bytes().last() == other.as_bytes().last() && one == other
 }
 
 impl Name {
@@ -171,8 +184,9 @@ impl Catalog {
 
     /// A relation by its name, or by the search path when no schema is said.
     pub fn relation(&self, schema: Option<&str>, name: &str) -> Option<&Relation> {
-        let find =
-            |schema: &str| self.relations.iter().find(|r| r.name.name == name && r.name.schema == schema);
+        let find = |schema: &str| {
+            self.relations.iter().find(|r| is_same(&r.name.name, name) && r.name.schema == schema)
+        };
         match schema {
             Some(schema) => find(schema),
             None => self.search_path.iter().find_map(|schema| find(schema)),
@@ -183,8 +197,10 @@ impl Catalog {
     pub fn index(&self, schema: Option<&str>, name: &str) -> Option<(&Relation, &Index)> {
         let find = |schema: &str| {
             self.relations.iter().find_map(|relation| {
-                let index =
-                    relation.indexes.iter().find(|i| i.name.name == name && i.name.schema == schema)?;
+                let index = relation
+                    .indexes
+                    .iter()
+                    .find(|i| is_same(&i.name.name, name) && i.name.schema == schema)?;
                 Some((relation, index))
             })
         };

@@ -4,11 +4,7 @@
 //! Source: `pkg/dbmate/migration.go` and `parser.go`.
 
 use super::listing::Listing;
-use super::sections::{self, Section};
-use super::{Migration, Order, Problems, Source, Wrapping, numbered};
-
-const UP: &str = "migrate:up";
-const DOWN: &str = "migrate:down";
+use super::{Kind, Migration, Order, Problems, Source, Tool, numbered};
 
 pub(super) fn is_like(listing: &Listing) -> bool {
     listing.has_line("-- migrate:up")
@@ -18,11 +14,11 @@ pub(super) fn read(listing: &Listing, problems: &mut Problems) -> Vec<Migration>
     let mut migrations = Vec::new();
     for file in listing.files.iter().filter(|file| file.ends_with(".sql")) {
         let Some((version, rest)) = numbered(file, &['_']) else {
-            problems.say(file, "does not begin with a number and `_`");
+            problems.doubt(file, "does not begin with a number and `_`");
             continue;
         };
         let Some(text) = listing.text(file, problems) else { continue };
-        let (up, down) = sections::split(file, &text, UP, DOWN);
+        let (up, down) = Source::sections(Tool::Dbmate, file, &text);
         let Some(up) = up else {
             problems.say(file, "has no line `-- migrate:up`");
             continue;
@@ -34,17 +30,11 @@ pub(super) fn read(listing: &Listing, problems: &mut Problems) -> Vec<Migration>
         migrations.push(Migration {
             version: version.to_owned(),
             name: rest.strip_suffix(".sql").unwrap_or(rest).to_owned(),
-            up: source(up),
-            down: down.map(source),
-            is_repeatable: false,
+            up,
+            down,
+            kind: Kind::Once,
             order: Order { numbers: vec![number], ..Order::default() },
         });
     }
     migrations
-}
-
-fn source(section: Section) -> Source {
-    let is_alone = section.options.split_whitespace().any(|option| option == "transaction:false");
-    let wrapping = if is_alone { Wrapping::OneQuery } else { Wrapping::Transaction };
-    Source { wrapping, ..section.source }
 }

@@ -4,7 +4,7 @@
 //! Source: `diesel_migrations/src/file_based_migrations.rs` and `migrations_internals`.
 
 use super::listing::Listing;
-use super::{Migration, Order, Problems, Source, Wrapping};
+use super::{Kind, Migration, Order, Problems, Source, Tool};
 
 pub(super) fn is_like(listing: &Listing) -> bool {
     listing.folders.iter().any(|folder| listing.has(&format!("{folder}/up.sql")))
@@ -15,38 +15,31 @@ pub(super) fn read(listing: &Listing, problems: &mut Problems) -> Vec<Migration>
     for folder in &listing.folders {
         let file = format!("{folder}/up.sql");
         if !listing.has(&file) {
-            problems.say(folder, "holds no up.sql");
+            problems.doubt(folder, "holds no up.sql");
             continue;
         }
         // The version is what is before the first `_`, without its dashes.
         let (version, name) = folder.split_once('_').unwrap_or((folder, ""));
         let version = version.replace('-', "");
         if version.is_empty() || !version.chars().all(|c| c.is_ascii_digit()) {
-            problems.say(folder, "does not begin with a number or a time and `_`");
+            problems.doubt(folder, "does not begin with a number or a time and `_`");
             continue;
         }
         let settings = format!("{folder}/metadata.toml");
         let settings = if listing.has(&settings) { listing.text(&settings, problems) } else { None };
-        let is_alone = settings.is_some_and(|text| {
-            text.lines().filter_map(|line| line.split_once('=')).any(|(key, value)| {
-                key.trim() == "run_in_transaction"
-                    && value.split('#').next().unwrap_or_default().trim() == "false"
-            })
-        });
-        let wrapping = if is_alone { Wrapping::OneQuery } else { Wrapping::Transaction };
         let Some(text) = listing.text(&file, problems) else { continue };
-        let source = |file: String, text: String| Source { file, text, first_line: 1, wrapping };
+        let source = |file: &str, text: String| Source::whole(Tool::Diesel, file, text, settings.as_deref());
         let down = format!("{folder}/down.sql");
         let down = if listing.has(&down) {
-            listing.text(&down, problems).map(|text| source(down, text))
+            listing.text(&down, problems).map(|text| source(&down, text))
         } else {
             None
         };
         migrations.push(Migration {
             name: name.to_owned(),
-            up: source(file, text),
+            up: source(&file, text),
             down,
-            is_repeatable: false,
+            kind: Kind::Once,
             order: Order { text: version.clone(), ..Order::default() },
             version,
         });

@@ -1,11 +1,13 @@
-//! Flyway: `V1_2__name.sql` forward, `U1_2__name.sql` back, `R__name.sql` whenever it changed; also in sub-folders.
+//! Flyway: `V1_2__name.sql` forward, `U1_2__name.sql` back, `R__name.sql` whenever it changed, `B1_2__name.sql` in
+//! place of all up to that version on a new database; also in sub-folders.
 //!
 //! A file is a transaction, unless it holds a statement that must not be in one, or its `.conf` says
-//! `executeInTransaction=false`. Source: Flyway's documentation, "Versioned migrations" and "Script configuration
-//! files". Not for: migrations in Java, and placeholders.
+//! `executeInTransaction=false`. Source: Flyway's documentation, "Versioned migrations", "Baseline migrations" and
+//! "Script configuration files". Not for: migrations in Java.
 
 use super::listing::Listing;
-use super::{Migration, Order, Problems, Source, Wrapping};
+use super::placeholder::Placeholders;
+use super::{Kind, Migration, Order, Problems, Source, Tool, Wrapping};
 use crate::outline;
 
 struct Parts<'a> {
@@ -28,7 +30,7 @@ fn parts(path: &str) -> Result<Option<Parts<'_>>, &'static str> {
     let rest = letters.as_str();
     if !matches!(prefix, 'V' | 'U' | 'R' | 'B') || !rest.starts_with(|c: char| c.is_ascii_digit() || c == '_')
     {
-        return Err("is named neither V{version}__, U{version}__ nor R__");
+        return Err("is named neither V{version}__, U{version}__, B{version}__ nor R__");
     }
     let Some((version, description)) = rest.split_once("__") else {
         return Err("has no `__` between its version and its description");
@@ -53,6 +55,7 @@ fn parts(path: &str) -> Result<Option<Parts<'_>>, &'static str> {
 }
 
 pub(super) fn read(listing: &Listing, problems: &mut Problems) -> Vec<Migration> {
+    let placeholders = Placeholders::find(&listing.root, std::env::vars());
     let mut migrations: Vec<Migration> = Vec::new();
     let mut undo: Vec<(Vec<u64>, Source)> = Vec::new();
     for path in &listing.nested {
@@ -64,17 +67,18 @@ pub(super) fn read(listing: &Listing, problems: &mut Problems) -> Vec<Migration>
                 continue;
             }
         };
-        if parts.prefix == 'B' {
-            problems.say(path, "is a baseline, which is not supported: remove it, or apply it with Flyway");
-            continue;
-        }
-        let Some(source) = source(listing, path, problems) else { continue };
+        let Some(source) = source(listing, path, &placeholders, problems) else { continue };
         if parts.prefix == 'U' {
             undo.push((parts.numbers, source));
             continue;
         }
         let name = parts.description.replace('_', " ");
         let is_repeatable = parts.prefix == 'R';
+        let kind = match parts.prefix {
+            'R' => Kind::Repeatable,
+            'B' => Kind::Baseline,
+            _ => Kind::Once,
+        };
         migrations.push(Migration {
             version: if is_repeatable { format!("R {name}") } else { parts.version },
             order: Order {
@@ -85,11 +89,11 @@ pub(super) fn read(listing: &Listing, problems: &mut Problems) -> Vec<Migration>
             name,
             up: source,
             down: None,
-            is_repeatable,
+            kind,
         });
     }
     for (numbers, source) in undo {
-        match migrations.iter_mut().find(|m| !m.is_repeatable && m.order.numbers == numbers) {
+        match migrations.iter_mut().find(|m| m.kind == Kind::Once && m.order.numbers == numbers) {
             Some(migration) => migration.down = Some(source),
             None => problems.say(&source.file, "goes back from a version that is not there"),
         }
@@ -97,17 +101,46 @@ pub(super) fn read(listing: &Listing, problems: &mut Problems) -> Vec<Migration>
     migrations
 }
 
-fn source(listing: &Listing, path: &str, problems: &mut Problems) -> Option<Source> {
-    let text = listing.text(path, problems)?;
-    if text.contains("${") {
-        problems.say(path, "has placeholders (`${...}`), which only Flyway fills in");
-    }
+fn source(
+    listing: &Listing,
+    path: &str,
+    placeholders: &Placeholders,
+    problems: &mut Problems,
+) -> Option<Source> {
+    let raw = listing.text(path, problems)?;
     let settings = format!("{path}.conf");
     let settings = if listing.has(&settings) { listing.text(&settings, problems)? } else { String::new() };
-    let says_no = settings.lines().filter_map(|line| line.split_once('=')).any(|(key, value)| {
-        key.trim() == "executeInTransaction" && value.trim().eq_ignore_ascii_case("false")
-    });
-    let is_alone = says_no || outline::has_outsider(&text);
-    let wrapping = if is_alone { Wrapping::Nothing } else { Wrapping::Transaction };
-    Some(Source { file: path.to_owned(), text, first_line: 1, wrapping })
+    let says = |key: &str| {
+        let value =
+            settings.lines().filter_map(|line| line.split_once('=')).find(|(name, _)| name.trim() == key);
+        value.map(|(_, value)| value.trim().to_lowercase())
+    };
+    let is_off = says("placeholderReplacement").is_some_and(|value| value == "false");
+    let text = match placeholders.fill(&raw, path, is_off) {
+        Ok(text) => text,
+        Err(missing) => {
+            for (line, name) in missing {
+                let message = match name.starts_with("flyway:") {
+                    true => format!("`${{{name}}}` is known to Flyway alone: write the value out"),
+                    false => format!(
+                        "the placeholder `${{{name}}}` has no value: set flyway.placeholders.{name} in flyway.toml or \
+                         flyway.conf, or FLYWAY_PLACEHOLDERS_{}",
+                        name.to_uppercase()
+                    ),
+                };
+                problems.say(&format!("{path}:{line}"), &message);
+            }
+            raw.clone()
+        }
+    };
+    let source = Source::whole(Tool::Flyway, path, text, Some(&settings));
+    let is_found = source.wrapping == Wrapping::Nothing && says("executeInTransaction").is_none();
+    if is_found && !placeholders.is_mixed && outline::has_insider(&source.text) {
+        problems.doubt(
+            path,
+            "holds statements that must not be in a transaction beside others, which Flyway refuses: give them files \
+             of their own, or a `.conf` with executeInTransaction=false",
+        );
+    }
+    Some(Source { raw: Some(raw), ..source })
 }

@@ -3,7 +3,7 @@
 //! Source: the tool's `source/parse.go` and `database/postgres`. Not for: its other databases and sources.
 
 use super::listing::Listing;
-use super::{Migration, Order, Problems, Source, Wrapping, numbered};
+use super::{Kind, Migration, Order, Problems, Source, Tool, numbered};
 
 pub(super) fn is_like(listing: &Listing) -> bool {
     listing.files.iter().any(|name| name.ends_with(".up.sql") && numbered(name, &['_']).is_some())
@@ -13,7 +13,7 @@ pub(super) fn read(listing: &Listing, problems: &mut Problems) -> Vec<Migration>
     let mut migrations = Vec::new();
     for file in listing.files.iter().filter(|file| file.ends_with(".sql")) {
         let Some((version, rest)) = numbered(file, &['_']) else {
-            problems.say(file, "does not begin with a number and `_`");
+            problems.doubt(file, "does not begin with a number and `_`");
             continue;
         };
         let Ok(number) = version.parse::<u64>() else {
@@ -27,7 +27,7 @@ pub(super) fn read(listing: &Listing, problems: &mut Problems) -> Vec<Migration>
             continue;
         }
         let Some(name) = rest.strip_suffix(".up.sql") else {
-            problems.say(file, "ends neither in .up.sql nor in .down.sql");
+            problems.doubt(file, "ends neither in .up.sql nor in .down.sql");
             continue;
         };
         let Some(up) = source(listing, file, problems) else { continue };
@@ -38,7 +38,7 @@ pub(super) fn read(listing: &Listing, problems: &mut Problems) -> Vec<Migration>
             name: name.to_owned(),
             up,
             down,
-            is_repeatable: false,
+            kind: Kind::Once,
             order: Order { numbers: vec![number], ..Order::default() },
         });
     }
@@ -47,5 +47,5 @@ pub(super) fn read(listing: &Listing, problems: &mut Problems) -> Vec<Migration>
 
 fn source(listing: &Listing, file: &str, problems: &mut Problems) -> Option<Source> {
     let text = listing.text(file, problems)?;
-    Some(Source { file: file.to_owned(), text, first_line: 1, wrapping: Wrapping::OneQuery })
+    Some(Source::whole(Tool::GolangMigrate, file, text, None))
 }

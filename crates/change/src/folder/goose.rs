@@ -4,8 +4,7 @@
 //! Source: `internal/sqlparser/parser.go`. Not for: migrations in Go, and variables of the environment.
 
 use super::listing::Listing;
-use super::sections;
-use super::{Migration, Order, Problems, Source, Wrapping, numbered};
+use super::{Kind, Migration, Order, Problems, Source, Tool, numbered};
 
 pub(super) fn is_like(listing: &Listing) -> bool {
     listing.has_line("-- +goose Up")
@@ -15,7 +14,7 @@ pub(super) fn read(listing: &Listing, problems: &mut Problems) -> Vec<Migration>
     let mut migrations = Vec::new();
     for file in listing.files.iter().filter(|file| file.ends_with(".sql")) {
         let Some((version, rest)) = numbered(file, &['_']) else {
-            problems.say(file, "does not begin with a number and `_`");
+            problems.doubt(file, "does not begin with a number and `_`");
             continue;
         };
         let Ok(number) = version.parse::<i64>() else {
@@ -23,15 +22,14 @@ pub(super) fn read(listing: &Listing, problems: &mut Problems) -> Vec<Migration>
             continue;
         };
         let Some(text) = listing.text(file, problems) else { continue };
-        let says = |mark: &str| {
-            let marks = text.lines().filter_map(|line| line.trim().strip_prefix("--"));
-            marks.map(str::trim).any(|line| line.eq_ignore_ascii_case(mark))
-        };
-        if says("+goose ENVSUB ON") {
-            problems.say(file, "takes variables of the environment, which only goose fills in");
+        if let Some(line) = envsub(&text) {
+            problems.say(
+                &format!("{file}:{line}"),
+                "`+goose ENVSUB ON` takes variables of the environment, which only goose fills in: write the values \
+                 out in the statements, or run this one with goose",
+            );
         }
-        let wrapping = if says("+goose NO TRANSACTION") { Wrapping::Nothing } else { Wrapping::Transaction };
-        let (up, down) = sections::split(file, &text, "+goose Up", "+goose Down");
+        let (up, down) = Source::sections(Tool::Goose, file, &text);
         let Some(up) = up else {
             problems.say(file, "has no line `-- +goose Up`");
             continue;
@@ -39,11 +37,20 @@ pub(super) fn read(listing: &Listing, problems: &mut Problems) -> Vec<Migration>
         migrations.push(Migration {
             version: number.to_string(),
             name: rest.strip_suffix(".sql").unwrap_or(rest).to_owned(),
-            up: Source { wrapping, ..up.source },
-            down: down.map(|down| Source { wrapping, ..down.source }),
-            is_repeatable: false,
+            up,
+            down,
+            kind: Kind::Once,
             order: Order { numbers: vec![number.unsigned_abs()], ..Order::default() },
         });
     }
     migrations
+}
+
+/// The line that switches variables on.
+fn envsub(text: &str) -> Option<usize> {
+    let is_it = |line: &str| {
+        let words: Vec<&str> = line.trim().trim_start_matches("--").split_whitespace().collect();
+        line.trim_start().starts_with("--") && words.join(" ").eq_ignore_ascii_case("+goose ENVSUB ON")
+    };
+    text.lines().position(is_it).map(|at| at + 1)
 }

@@ -3,8 +3,7 @@
 //! A file is a transaction, unless it opens with `-- no-transaction` or holds a statement that must not be in one.
 
 use super::listing::Listing;
-use super::{Migration, Order, Problems, Source, Wrapping, numbered, opens_with_mark};
-use crate::outline;
+use super::{Kind, Migration, Order, Problems, Source, Tool, numbered};
 
 pub(super) fn is_like(listing: &Listing) -> bool {
     listing.files.iter().any(|name| parts(name).is_some())
@@ -18,7 +17,7 @@ pub(super) fn read(listing: &Listing, problems: &mut Problems) -> Vec<Migration>
     let mut migrations = Vec::new();
     for file in listing.files.iter().filter(|file| file.ends_with(".sql")) {
         let Some((version, name)) = parts(file) else {
-            problems.say(file, "does not begin with a number and `_`");
+            problems.doubt(file, "does not begin with a number and `_`");
             continue;
         };
         if name.ends_with(".down") {
@@ -41,7 +40,7 @@ pub(super) fn read(listing: &Listing, problems: &mut Problems) -> Vec<Migration>
             name: name.to_owned(),
             up,
             down,
-            is_repeatable: false,
+            kind: Kind::Once,
             order: Order { numbers: vec![number], ..Order::default() },
         });
     }
@@ -54,7 +53,5 @@ fn up_of(down: &str) -> String {
 
 fn source(listing: &Listing, file: &str, problems: &mut Problems) -> Option<Source> {
     let text = listing.text(file, problems)?;
-    let is_alone = opens_with_mark(&text, "no-transaction") || outline::has_outsider(&text);
-    let wrapping = if is_alone { Wrapping::Nothing } else { Wrapping::Transaction };
-    Some(Source { file: file.to_owned(), text, first_line: 1, wrapping })
+    Some(Source::whole(Tool::Plain, file, text, None))
 }

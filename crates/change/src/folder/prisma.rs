@@ -3,7 +3,7 @@
 //! Source: `schema-engine/connectors/schema-connector/src/migrations_directory.rs`.
 
 use super::listing::Listing;
-use super::{Migration, Order, Problems, Source, Wrapping, numbered};
+use super::{Kind, Migration, Order, Problems, Source, Tool, numbered};
 
 const FILE: &str = "migration.sql";
 
@@ -16,26 +16,26 @@ pub(super) fn read(listing: &Listing, problems: &mut Problems) -> Vec<Migration>
     for folder in &listing.folders {
         let file = format!("{folder}/{FILE}");
         if !listing.has(&file) {
-            problems.say(folder, "holds no migration.sql");
+            problems.doubt(folder, "holds no migration.sql");
             continue;
         }
         let Some((_, name)) = numbered(folder, &['_']) else {
-            problems.say(folder, "does not begin with a time and `_`");
+            problems.doubt(folder, "does not begin with a time and `_`");
             continue;
         };
         let Some(text) = listing.text(&file, problems) else { continue };
         let down = format!("{folder}/down.sql");
         let down = if listing.has(&down) {
-            listing.text(&down, problems).map(|text| source(down, text))
+            listing.text(&down, problems).map(|text| source(&down, text))
         } else {
             None
         };
         migrations.push(Migration {
             version: folder.clone(),
             name: name.to_owned(),
-            up: source(file, text),
+            up: source(&file, text),
             down,
-            is_repeatable: false,
+            kind: Kind::Once,
             // In the order of names, as the tool reads them.
             order: Order { text: folder.clone(), ..Order::default() },
         });
@@ -43,6 +43,6 @@ pub(super) fn read(listing: &Listing, problems: &mut Problems) -> Vec<Migration>
     migrations
 }
 
-fn source(file: String, text: String) -> Source {
-    Source { file, text, first_line: 1, wrapping: Wrapping::OneQuery }
+fn source(file: &str, text: String) -> Source {
+    Source::whole(Tool::Prisma, file, text, None)
 }

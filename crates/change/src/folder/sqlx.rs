@@ -4,7 +4,7 @@
 //! Source: `sqlx-core/src/migrate/source.rs`.
 
 use super::listing::Listing;
-use super::{Migration, Order, Problems, Source, Wrapping, numbered};
+use super::{Kind, Migration, Order, Problems, Source, Tool, numbered};
 
 pub(super) fn is_like(listing: &Listing) -> bool {
     listing.files.iter().any(|name| name.ends_with(".sql") && numbered(name, &['_']).is_some())
@@ -14,7 +14,7 @@ pub(super) fn read(listing: &Listing, problems: &mut Problems) -> Vec<Migration>
     let mut migrations = Vec::new();
     for file in listing.files.iter().filter(|file| file.ends_with(".sql")) {
         let Some((version, rest)) = numbered(file, &['_']) else {
-            problems.say(file, "does not begin with a number and `_`");
+            problems.doubt(file, "does not begin with a number and `_`");
             continue;
         };
         let Ok(number) = version.parse::<i64>() else {
@@ -37,7 +37,7 @@ pub(super) fn read(listing: &Listing, problems: &mut Problems) -> Vec<Migration>
             name: name.replace('_', " "),
             up,
             down,
-            is_repeatable: false,
+            kind: Kind::Once,
             order: Order { numbers: vec![number.unsigned_abs()], ..Order::default() },
         });
     }
@@ -46,7 +46,5 @@ pub(super) fn read(listing: &Listing, problems: &mut Problems) -> Vec<Migration>
 
 fn source(listing: &Listing, file: &str, problems: &mut Problems) -> Option<Source> {
     let text = listing.text(file, problems)?;
-    let is_alone = text.starts_with("-- no-transaction");
-    let wrapping = if is_alone { Wrapping::OneQuery } else { Wrapping::Transaction };
-    Some(Source { file: file.to_owned(), text, first_line: 1, wrapping })
+    Some(Source::whole(Tool::Sqlx, file, text, None))
 }

@@ -7,11 +7,11 @@ use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use posthaste_base::{Code, Error};
 use posthaste_care::archive::{self, Older, Request};
-use posthaste_pg::Target;
 
 use crate::ask::talk;
 use crate::command::integrity::table_name;
 use crate::output::{self, Output};
+use crate::visit::Address;
 
 /// Move old rows to where they are kept, in batches that are proven before they commit: plan, show.
 #[derive(Subcommand, Debug)]
@@ -27,9 +27,8 @@ pub(crate) enum Archive {
     posthaste archive plan --database postgresql://app@db/shop --table public.deals --where \"status = 'lost'\" --into archive --with-children\n  \
     posthaste run deals.toml --database postgresql://app@db/shop")]
 pub(crate) struct Plan {
-    /// The database to visit.
-    #[arg(long, value_name = "URL")]
-    database: String,
+    #[command(flatten)]
+    address: Address,
     /// The table whose rows are moved, as schema.table.
     #[arg(long)]
     table: String,
@@ -63,9 +62,8 @@ pub(crate) struct Plan {
 pub(crate) struct Show {
     /// The plan's name.
     name: String,
-    /// The database in which rows were moved.
-    #[arg(long, value_name = "URL")]
-    database: String,
+    #[command(flatten)]
+    address: Address,
     #[command(flatten)]
     output: Output,
 }
@@ -75,7 +73,7 @@ impl Archive {
         match self {
             Archive::Plan(command) => command.run().await?,
             Archive::Show(command) => {
-                let moved = archive::moved(&Target::parse(&command.database)?, &command.name).await?;
+                let moved = archive::moved(&command.address.target()?, &command.name).await?;
                 let columns =
                     [("TABLE", "table"), ("ARCHIVE", "archive"), ("ROWS", "rows"), ("CHECKSUM", "checksum")];
                 command.output.list("moved", &moved, &columns)?;
@@ -97,7 +95,7 @@ impl Plan {
             into: self.into,
             with_children: self.with_children,
         };
-        let plan = archive::plan(&Target::parse(&self.database)?, &request).await?;
+        let plan = archive::plan(&self.address.target()?, &request).await?;
         let text = plan.to_toml()?;
         match &self.out {
             None => output::text(&text)?,

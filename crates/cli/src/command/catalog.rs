@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use crate::ask::talk;
 use crate::output::{self, Format, Output};
-use crate::visit::Visited;
+use crate::visit::{Address, Visited, glance};
 
 /// Write a database's catalog to a file, or look at one: export, show.
 #[derive(Subcommand, Debug)]
@@ -45,11 +45,10 @@ pub(crate) struct Export {
     posthaste catalog show --database postgresql://app@db/shop --format json")]
 pub(crate) struct Show {
     /// A file that `catalog export` wrote.
-    #[arg(value_name = "FILE", required_unless_present = "database", conflicts_with = "database")]
+    #[arg(value_name = "FILE", conflicts_with = "database")]
     file: Option<PathBuf>,
-    /// The database to read instead of a file.
-    #[arg(long, value_name = "URL")]
-    database: Option<String>,
+    #[command(flatten)]
+    address: Address,
     #[command(flatten)]
     how: How,
     #[command(flatten)]
@@ -103,14 +102,9 @@ impl Export {
 
 impl Show {
     async fn run(self) -> anyhow::Result<()> {
-        let catalog = match (&self.file, &self.database) {
-            (Some(path), _) => load(path)?,
-            (None, database) => {
-                let database = database.clone().unwrap_or_default();
-                let visited = Visited { database, lock_timeout_ms: 100, statement_timeout_ms: 15_000 };
-                let visit = visited.read_only("catalog").await?;
-                read(&visit, self.how).await?
-            }
+        let catalog = match &self.file {
+            Some(path) => load(path)?,
+            None => read(&glance(&self.address.target()?, "catalog").await?, self.how).await?,
         };
         let summary = Summary::of(&catalog);
         if self.output.format == Format::Json {

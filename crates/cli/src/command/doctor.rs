@@ -15,6 +15,7 @@ use posthaste_report::{Finding, Format, RenderOptions, Report, RuleText, Severit
 use crate::ask::talk;
 use crate::failure;
 use crate::output;
+use crate::visit::Address;
 
 /// Look at a database: sessions, queries, indexes, tables, partitions, replication, settings. Nothing is changed.
 #[derive(Args, Debug)]
@@ -24,9 +25,8 @@ use crate::output;
     posthaste doctor --snapshot before.json   and later   posthaste doctor --since before.json\n  \
     posthaste doctor --log rds_slowquery.log --insights performance_insights_snapshot.json")]
 pub(crate) struct Doctor {
-    /// The database to look at; without it, DATABASE_URL or PGHOST and its kin.
-    #[arg(long, value_name = "URL")]
-    database: Option<String>,
+    #[command(flatten)]
+    address: Address,
     /// Make only these checks.
     #[arg(long, value_name = "CODE", value_delimiter = ',')]
     only: Vec<String>,
@@ -131,18 +131,11 @@ impl Doctor {
 
     /// The database, unless only files were asked for.
     fn target(&self) -> Result<Option<Target>, Error> {
-        if let Some(url) = &self.database {
-            return Ok(Some(Target::parse(url)?));
-        }
         let has_files = !(self.log.is_empty() && self.insights.is_empty() && self.plan.is_empty());
-        if has_files && !self.watch {
+        if has_files && !self.watch && !self.address.is_named() {
             return Ok(None);
         }
-        Target::from_env()?.map(Some).ok_or_else(|| {
-            Error::new(Code::InvalidParameter, "no database was named")
-                .field("database")
-                .expected("--database postgresql://user@host/database, or DATABASE_URL")
-        })
+        self.address.target().map(Some)
     }
 
     fn options(&self) -> Result<Options, Error> {

@@ -8,13 +8,13 @@ use jiff::Timestamp;
 use posthaste_base::{Code, Error};
 use posthaste_care::fix::{self, Order, Policies};
 use posthaste_care::integrity::Outcome;
-use posthaste_pg::Target;
 use posthaste_report::{Finding, Plan as Data, Report};
 use serde::Serialize;
 
 use crate::ask::{Consent, talk};
 use crate::command::integrity::What;
 use crate::output::{self, Output};
+use crate::visit::Address;
 
 /// Make a plan that mends what was found, and take back what it did: plan, compare, kept, undo.
 #[derive(Subcommand, Debug)]
@@ -75,9 +75,8 @@ pub(crate) struct Compare {
 #[derive(Args, Debug)]
 #[command(before_long_help = "Examples:\n  posthaste fix kept --database postgresql://app@db/shop")]
 pub(crate) struct Kept {
-    /// The database that was mended.
-    #[arg(long, value_name = "URL")]
-    database: String,
+    #[command(flatten)]
+    address: Address,
     #[command(flatten)]
     output: Output,
 }
@@ -90,9 +89,8 @@ pub(crate) struct Kept {
 pub(crate) struct Undo {
     /// The run's number, or the plan's name.
     run: String,
-    /// The database that was mended.
-    #[arg(long, value_name = "URL")]
-    database: String,
+    #[command(flatten)]
+    address: Address,
     #[command(flatten)]
     consent: Consent,
     #[command(flatten)]
@@ -105,7 +103,7 @@ impl Fix {
             Fix::Plan(command) => command.run().await?,
             Fix::Compare(command) => command.run().await?,
             Fix::Kept(command) => {
-                let kept = fix::kept(&Target::parse(&command.database)?).await?;
+                let kept = fix::kept(&command.address.target()?).await?;
                 let columns = [
                     ("PLAN", "plan"),
                     ("STEPS", "steps"),
@@ -223,7 +221,7 @@ impl Compare {
 
 impl Undo {
     async fn run(self) -> anyhow::Result<()> {
-        let target = Target::parse(&self.database)?;
+        let target = self.address.target()?;
         let name = match self.run.parse::<i64>() {
             Ok(run) => posthaste_runner::show(&target, run).await?.title,
             Err(_) => self.run.clone(),

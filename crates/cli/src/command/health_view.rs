@@ -4,12 +4,12 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use posthaste_care::health_view;
-use posthaste_pg::Target;
 use posthaste_runner::RunOptions;
 
 use crate::ask::{Consent, talk};
 use crate::command::operator;
 use crate::output;
+use crate::visit::Address;
 
 /// Make views of sizes, dead rows and vacuums in a database: install.
 #[derive(Subcommand, Debug)]
@@ -23,9 +23,8 @@ pub(crate) enum HealthView {
     posthaste health-view install --database postgresql://admin@db/shop --dry-run      the plan, as a file\n  \
     posthaste health-view install --database postgresql://admin@db/shop --yes")]
 pub(crate) struct Install {
-    /// The database in which they are made.
-    #[arg(long, value_name = "URL")]
-    database: String,
+    #[command(flatten)]
+    address: Address,
     /// The schema in which they are made.
     #[arg(long, default_value = "posthaste_health")]
     schema: String,
@@ -42,8 +41,7 @@ impl HealthView {
         }
         if install.consent.get(&format!("make views in schema `{}`", install.schema))? {
             let options = RunOptions { started_by: operator(), ..RunOptions::default() };
-            let run =
-                posthaste_runner::run(&Target::parse(&install.database)?, &plan, options, |_| ()).await?;
+            let run = posthaste_runner::run(&install.address.target()?, &plan, options, |_| ()).await?;
             talk(&format!("run {} is {}", run.id, run.state));
         }
         Ok(ExitCode::SUCCESS)

@@ -11,6 +11,7 @@ use posthaste_care::integrity::{self, Kind, Options, Progress, Rules};
 use posthaste_pg::Target;
 
 use crate::report::ReportOutput;
+use crate::visit::Address;
 
 /// Count the rows that break what the schema promises, and what it should promise: exactly, from the tables themselves.
 #[derive(Args, Debug)]
@@ -29,9 +30,8 @@ pub(crate) struct Integrity {
 /// What is looked at, and how gently.
 #[derive(Args, Debug)]
 pub(crate) struct What {
-    /// The database to visit; what the address leaves out comes from PGHOST, PGUSER, PGPASSWORD and so on.
-    #[arg(long, value_name = "URL")]
-    pub database: String,
+    #[command(flatten)]
+    address: Address,
     /// Rules of your own: a TOML file, or a SQL file with one query. May be repeated.
     #[arg(long, value_name = "FILE")]
     rules: Vec<PathBuf>,
@@ -88,7 +88,7 @@ impl Integrity {
 
 impl What {
     pub(crate) fn target(&self) -> Result<Target, Error> {
-        Ok(Target::parse(&self.database)?)
+        self.address.target()
     }
 
     pub(crate) async fn check(&self) -> Result<integrity::Outcome, Error> {

@@ -3,6 +3,8 @@
 //!
 //! Not for: whether a migration is dangerous (`posthaste review`), nor for making it less so (`posthaste plan`).
 
+mod trial;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -12,20 +14,23 @@ use posthaste_change::carry::carry_out;
 use posthaste_change::folder::{self, Folder, Tool};
 use posthaste_change::history::{self, History, State, Status as Compared};
 use posthaste_change::migrate::{self, UpOptions};
-use posthaste_pg::{Visit, VisitOptions};
+use posthaste_pg::{Target, Visit, VisitOptions};
 use posthaste_report::{Plan, plan_markdown};
 
-use super::run::{Database, How, Teller, show_end};
+use super::run::{How, Teller, show_end};
 use crate::ask::{Consent, talk};
+use crate::config::Place;
 use crate::failure::FINDINGS;
 use crate::output::{self, Format, Output};
+use crate::visit::Address;
 
-/// Apply a folder of migrations, or take the last one back: status, up, down.
+/// Apply a folder of migrations, take the last one back, or try both first: status, up, down, test.
 #[derive(Subcommand, Debug)]
 pub(crate) enum Migrate {
     Status(Status),
     Up(Up),
     Down(Down),
+    Test(trial::Test),
 }
 
 /// Show what of a folder is applied, pending, edited since, failed half-way, or lost.
@@ -89,19 +94,20 @@ struct Which {
     #[arg(long, value_name = "TOOL", value_parser = tool)]
     tool: Option<Tool>,
     #[command(flatten)]
-    database: Database,
+    address: Address,
 }
 
-fn tool(word: &str) -> Result<Tool, String> {
+pub(crate) fn tool(word: &str) -> Result<Tool, String> {
     word.parse().map_err(|error: Error| error.to_string())
 }
 
 impl Migrate {
-    pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
+    pub(crate) async fn run(self, place: &Place) -> anyhow::Result<ExitCode> {
         match self {
             Migrate::Status(command) => command.run().await,
             Migrate::Up(command) => command.run().await,
             Migrate::Down(command) => command.run().await,
+            Migrate::Test(command) => command.run(place).await,
         }
     }
 }
@@ -114,14 +120,14 @@ struct Found {
 }
 
 impl Which {
-    async fn read(&self) -> Result<Found, Error> {
+    async fn read(&self, target: &Target) -> Result<Found, Error> {
         // What is wrong with the folder is said before anything is connected to.
         let candidates = match self.tool {
             Some(tool) => vec![tool],
             None => folder::detect(&self.folder)?,
         };
         let options = VisitOptions::named("posthaste migrate").read_only();
-        let visit = Visit::connect(&self.database.target()?, options).await?;
+        let visit = Visit::connect(target, options).await?;
         let tool = history::choose(&visit, &candidates).await?.unwrap_or(Tool::Plain);
         if self.tool.is_none() && candidates.len() > 1 {
             talk(&format!("read as a folder of {tool}; `--tool` names another one"));
@@ -136,7 +142,7 @@ impl Which {
 
 impl Status {
     async fn run(self) -> anyhow::Result<ExitCode> {
-        let found = self.which.read().await?;
+        let found = self.which.read(&self.which.address.target()?).await?;
         if self.output.format == Format::Json {
             self.output.one("migrations", &found.status)?;
         } else {
@@ -172,39 +178,39 @@ fn human(status: &Compared) -> String {
 
 impl Up {
     async fn run(self) -> anyhow::Result<ExitCode> {
-        let Found { folder, history, status } = self.which.read().await?;
+        let Found { folder, history, status } = self.which.read(&self.which.address.target()?).await?;
         let options = UpOptions { to: self.to.clone(), allows_out_of_order: self.allow_out_of_order };
         match migrate::up(&folder, &history, &status, &options)? {
             None => {
                 talk("nothing is pending");
                 Ok(ExitCode::SUCCESS)
             }
-            Some(plan) => carry(&plan, &self.which.database, &self.how, self.consent, self.output).await,
+            Some(plan) => carry(&plan, &self.which.address, &self.how, self.consent, self.output).await,
         }
     }
 }
 
 impl Down {
     async fn run(self) -> anyhow::Result<ExitCode> {
-        let Found { folder, history, status } = self.which.read().await?;
+        let Found { folder, history, status } = self.which.read(&self.which.address.target()?).await?;
         match migrate::down(&folder, &history, &status)? {
             None => {
                 talk("nothing is applied");
                 Ok(ExitCode::SUCCESS)
             }
-            Some(plan) => carry(&plan, &self.which.database, &self.how, self.consent, self.output).await,
+            Some(plan) => carry(&plan, &self.which.address, &self.how, self.consent, self.output).await,
         }
     }
 }
 
 async fn carry(
     plan: &Plan,
-    database: &Database,
+    address: &Address,
     how: &How,
     consent: Consent,
     output: Output,
 ) -> anyhow::Result<ExitCode> {
-    let target = database.target()?;
+    let target = address.target()?;
     if consent.dry_run {
         output::text(&plan_markdown(plan))?;
     }

@@ -144,7 +144,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Keys(command) => command.run(place).await,
         Command::Catalog(command) => command.run().await,
         Command::Review(command) => command.run(place).await,
-        Command::Migrate(command) => command.run().await,
+        Command::Migrate(command) => command.run(place).await,
         Command::Doctor(command) => command.run().await,
         Command::Plan(command) => command.run().await,
         Command::Run(command) => command.run().await,

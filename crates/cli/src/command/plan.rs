@@ -9,7 +9,6 @@ use posthaste_base::{Code, Error};
 use posthaste_change::job::Job;
 use posthaste_change::plan::{Migration, Planned, plan};
 use posthaste_change::scratch;
-use posthaste_pg::Target;
 use posthaste_pg::catalog::{CatalogOptions, read};
 use posthaste_report::plan_markdown;
 use posthaste_review::rollout::compare;
@@ -19,7 +18,7 @@ use crate::ask::talk;
 use crate::command::catalog::{load, write};
 use crate::failure::FINDINGS;
 use crate::output;
-use crate::visit::Visited;
+use crate::visit::{Address, glance};
 
 /// Turn a migration into a rollout in phases, which can be read, edited, kept in version control, and run.
 ///
@@ -33,11 +32,10 @@ pub(crate) struct Plan {
     /// The migration.
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// The database that it is for. Only its catalog is read.
-    #[arg(long, value_name = "URL", required_unless_present = "catalog", conflicts_with = "catalog")]
-    database: Option<String>,
+    #[command(flatten)]
+    address: Address,
     /// A file that `catalog export` wrote, where the database cannot be reached.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "database")]
     catalog: Option<PathBuf>,
     /// The schema as a script, for the proof; without it `pg_dump` asks the database for it.
     #[arg(long, value_name = "FILE")]
@@ -102,12 +100,10 @@ impl Plan {
     }
 
     async fn read_catalog(&self) -> Result<Catalog, Error> {
-        match (&self.catalog, &self.database) {
-            (Some(path), _) => load(path),
-            (None, database) => {
-                let database = database.clone().unwrap_or_default();
-                let visited = Visited { database, lock_timeout_ms: 100, statement_timeout_ms: 15_000 };
-                let visit = visited.read_only("plan").await?;
+        match &self.catalog {
+            Some(path) => load(path),
+            None => {
+                let visit = glance(&self.address.target()?, "plan").await?;
                 let catalog = read(&visit, &CatalogOptions::default()).await?;
                 visit.close().await;
                 Ok(catalog)
@@ -150,18 +146,18 @@ impl Plan {
     }
 
     async fn read_schema(&self) -> Result<Option<String>, Error> {
-        match (&self.schema, &self.database) {
+        match (&self.schema, &self.catalog) {
             (Some(path), _) => {
                 let text = std::fs::read_to_string(path).map_err(|error| {
                     Error::new(Code::InvalidFile, error.to_string()).field(path.display().to_string())
                 })?;
                 Ok(Some(text))
             }
-            (None, Some(database)) => {
-                let target = Target::parse(database)?;
+            (None, None) => {
+                let target = self.address.target()?;
                 Ok(Some(scratch::schema_of(&target, self.pg_bin.as_deref()).await?))
             }
-            (None, None) => Ok(None),
+            (None, Some(_)) => Ok(None),
         }
     }
 

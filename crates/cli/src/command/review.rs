@@ -1,6 +1,8 @@
 //! `posthaste review`: what a migration would do to a database, before it does.
 //!
-//! Not for: the rules (see `posthaste_review`), nor the folders of migration tools and their state tables.
+//! Not for: the rules (see `posthaste_review`).
+
+mod files;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -8,8 +10,8 @@ use std::process::ExitCode;
 use clap::Args;
 use posthaste_base::catalog::Catalog;
 use posthaste_base::{Code, Error};
-use posthaste_pg::Visit;
 use posthaste_pg::catalog::{self as reader, CatalogOptions};
+use posthaste_pg::{Target, Visit};
 use posthaste_report::RuleText;
 use posthaste_review::baseline::Baseline;
 use posthaste_review::config::{Config, Options};
@@ -20,25 +22,34 @@ use crate::ask::talk;
 use crate::command::catalog::load;
 use crate::config::Place;
 use crate::report::ReportOutput;
-use crate::visit::Visited;
+use crate::visit::{Address, glance};
 
 /// Review migrations: what they lock, read, rewrite and break, against the database that is there.
 #[derive(Args, Debug)]
 #[command(before_long_help = "Examples:\n  \
     posthaste review migrations/ --database postgresql://app@db/shop\n  \
     posthaste review 0042.sql --catalog catalog.json --format github\n  \
+    posthaste review 0042.sql --schema db/structure.sql\n  \
     posthaste review migrations/ --write-baseline baseline.json\n  \
     posthaste review 0042.sql --queries insights.json --fail-on medium")]
 pub(crate) struct Review {
-    /// Files of SQL, or folders of them, in the order in which they will run.
+    /// Files of SQL, or folders of migration tools, in the order in which they will run.
+    ///
+    /// Of a folder all that its tool would apply is reviewed, as the tool would run it; with a database, only what is not
+    /// applied yet.
     #[arg(required = true, value_name = "FILE|FOLDER")]
     paths: Vec<PathBuf>,
-    /// The database to review against: its catalog is read, and questions to the data are asked under a limit.
-    #[arg(long, value_name = "URL", conflicts_with = "catalog")]
-    database: Option<String>,
+    #[command(flatten)]
+    address: Address,
     /// A file that `posthaste catalog export` wrote, in place of a database.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "database")]
     catalog: Option<PathBuf>,
+    /// A dump of the schema that is there (`pg_dump -s`, Rails' structure.sql), in place of both: sizes stay unknown.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["database", "catalog"])]
+    schema: Option<PathBuf>,
+    /// Look at no database, also where the environment names one.
+    #[arg(long, conflicts_with = "database")]
+    offline: bool,
     /// Ask no question to the data, only read the catalog.
     #[arg(long)]
     no_probes: bool,
@@ -48,8 +59,11 @@ pub(crate) struct Review {
     /// The server's major version, where no database and no catalog says it.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(12..=18))]
     pg_version: Option<u32>,
-    /// Who runs the files: plain, golang-migrate, prisma, flyway, sqlx, diesel, dbmate, goose, rails or atlas.
-    #[arg(long, value_name = "TOOL", value_parser = tool)]
+    /// Who runs the files: psql, plain, golang-migrate, prisma, flyway, sqlx, diesel, dbmate, goose, rails or atlas.
+    ///
+    /// Without it, by their marks and names, and by the table in the database. Numbered files are `plain`, which
+    /// `posthaste migrate` applies: each in a transaction; other files are for psql, statement by statement.
+    #[arg(long, value_name = "TOOL", value_parser = crate::command::migrate::tool)]
     tool: Option<Tool>,
     /// Findings that this file has are known, and not told again.
     #[arg(long, value_name = "FILE")]
@@ -69,24 +83,29 @@ impl Review {
         let mut options = options(place)?;
         options.pg_version = self.pg_version.or(options.pg_version);
         options.tool = self.tool.or(options.tool);
-        let files = read_files(&self.paths)?;
+        let fail_on = options.fail_on;
         let queries = match &self.queries {
-            Some(path) => posthaste_review::read_queries(&path.display().to_string(), &read(path)?)?,
+            Some(path) => posthaste_review::read_queries(&path.display().to_string(), &files::text(path)?)?,
             None => Vec::new(),
         };
-        let baseline = self.baseline.as_deref().map(|path| Baseline::from_json(&read(path)?)).transpose()?;
+        let baseline =
+            self.baseline.as_deref().map(|path| Baseline::from_json(&files::text(path)?)).transpose()?;
 
         let mut visit = None;
-        let catalog = match (&self.database, &self.catalog) {
-            (Some(database), _) => {
-                let (opened, catalog) = self.look(database).await?;
-                visit = Some(opened);
-                Some(catalog)
-            }
-            (None, Some(path)) => Some(load(path)?),
-            (None, None) => None,
-        };
-        let mut review = judge(files, catalog, options, queries).await?;
+        let mut catalog = self.catalog.as_deref().map(load).transpose()?;
+        if let Some(target) = self.target()? {
+            // What is wrong with the files is said before anything is connected to.
+            files::check(&self.paths)?;
+            let (opened, read) = self.look(&target).await?;
+            visit = Some(opened);
+            catalog = Some(read);
+        }
+        let mut given = files::read(&self.paths, options.tool, visit.as_ref()).await?;
+        if let Some(path) = &self.schema {
+            given.files.insert(0, files::base(path)?);
+        }
+        let mut review = judge(given.files, catalog, options, queries).await?;
+        review.skip(given.skipped);
         if let Some(visit) = visit {
             if !self.no_probes {
                 ask(&visit, &mut review).await;
@@ -98,13 +117,19 @@ impl Review {
             talk(&format!("the baseline is in {}", path.display()));
             return Ok(ExitCode::SUCCESS);
         }
-        self.output.print(&review.report(baseline.as_ref()), &rules())
+        self.output.unless_said(fail_on).print(&review.report(baseline.as_ref()), &rules())
     }
 
-    async fn look(&self, database: &str) -> Result<(Visit, Catalog), Error> {
-        let visited =
-            Visited { database: database.to_owned(), lock_timeout_ms: 100, statement_timeout_ms: 15_000 };
-        let visit = visited.read_only("review").await?;
+    /// The database, unless something else stands in its place.
+    fn target(&self) -> Result<Option<Target>, Error> {
+        if self.offline || self.catalog.is_some() || self.schema.is_some() {
+            return Ok(None);
+        }
+        self.address.find()
+    }
+
+    async fn look(&self, target: &Target) -> Result<(Visit, Catalog), Error> {
+        let visit = glance(target, "review").await?;
         let options = CatalogOptions { watch_ms: self.watch_s * 1_000, ..CatalogOptions::default() };
         let catalog = reader::read(&visit, &options).await?;
         Ok((visit, catalog))
@@ -151,103 +176,11 @@ fn options(place: &Place) -> Result<Options, Error> {
         Error::new(Code::InvalidConfig, error.message().to_owned())
             .field(format!("{}: review", path.display()))
     };
-    let mut table: toml::Table = read(&path)?.parse().map_err(|error| wrong(&error))?;
+    let mut table: toml::Table = files::text(&path)?.parse().map_err(|error| wrong(&error))?;
     match table.remove("review") {
         Some(section) => section.try_into::<Config>().map_err(|error| wrong(&error))?.options(),
         None => Ok(Options::default()),
     }
-}
-
-fn tool(name: &str) -> Result<Tool, String> {
-    Tool::of(name).ok_or_else(|| format!("expected one of {}", Tool::names().join(", ")))
-}
-
-/// Files as they are named; of a folder all that goes forward, by name.
-fn read_files(paths: &[PathBuf]) -> Result<Vec<File>, Error> {
-    let mut files = Vec::new();
-    for path in paths {
-        if path.is_dir() {
-            let mut found = Vec::new();
-            list(path, &mut found)?;
-            found.sort();
-            for path in &found {
-                if !goes_back(path) {
-                    files.push(file(path)?);
-                }
-            }
-            if found.is_empty() {
-                return Err(Error::new(Code::InvalidFile, "the folder has no file of SQL")
-                    .field(path.display().to_string())
-                    .expected("files whose names end in `.sql`"));
-            }
-        } else {
-            files.push(file(path)?);
-        }
-    }
-    Ok(files)
-}
-
-fn list(folder: &Path, found: &mut Vec<PathBuf>) -> Result<(), Error> {
-    let entries = std::fs::read_dir(folder).map_err(|error| unreadable(folder, &error))?;
-    for entry in entries {
-        let path = entry.map_err(|error| unreadable(folder, &error))?.path();
-        if path.is_dir() {
-            list(&path, found)?;
-        } else if path.extension().is_some_and(|extension| extension == "sql") {
-            found.push(path);
-        }
-    }
-    Ok(())
-}
-
-/// Whether a file is the way back of another one.
-fn goes_back(path: &Path) -> bool {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    name == "down.sql" || name.ends_with(".down.sql") || (name.starts_with('U') && name.contains("__"))
-}
-
-/// A file with what stands beside it: its way back, and the settings of its tool.
-fn file(path: &Path) -> Result<File, Error> {
-    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let beside = |other: &str| std::fs::read(path.with_file_name(other)).ok();
-    let down = if name == "up.sql" {
-        beside("down.sql")
-    } else if let Some(stem) = name.strip_suffix(".up.sql") {
-        beside(&format!("{stem}.down.sql"))
-    } else if let Some(rest) = name.strip_prefix('V').filter(|rest| rest.contains("__")) {
-        beside(&format!("U{rest}"))
-    } else {
-        None
-    };
-    let settings = if name == "up.sql" { beside("metadata.toml") } else { beside(&format!("{name}.conf")) };
-    let text_of = |bytes: Option<Vec<u8>>| bytes.and_then(|bytes| decoded(path, &bytes).ok());
-    Ok(File {
-        path: path.display().to_string(),
-        text: read(path)?,
-        tool: None,
-        settings: text_of(settings),
-        down: text_of(down),
-    })
-}
-
-fn read(path: &Path) -> Result<String, Error> {
-    let bytes = std::fs::read(path).map_err(|error| unreadable(path, &error))?;
-    decoded(path, &bytes)
-}
-
-fn decoded(path: &Path, bytes: &[u8]) -> Result<String, Error> {
-    let text = posthaste_review::decode(bytes);
-    text.map(str::to_owned).map_err(|error| {
-        Error::new(Code::InvalidFile, format!("line {}: {}", error.line, error.message))
-            .field(path.display().to_string())
-            .hint(error.hint.unwrap_or_else(|| "save it as UTF-8".to_owned()))
-    })
-}
-
-fn unreadable(path: &Path, error: &std::io::Error) -> Error {
-    Error::new(Code::InvalidFile, error.to_string())
-        .field(path.display().to_string())
-        .expected("a file of SQL, or a folder of them")
 }
 
 fn write(path: &Path, text: &str) -> Result<(), Error> {
@@ -265,20 +198,4 @@ fn rules() -> Vec<RuleText> {
         Some(RuleText { code: code.to_owned(), title: title.to_owned(), help: help.to_owned(), link: None })
     };
     posthaste_review::rules::codes().filter_map(text).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ways_back_are_known_by_their_names() {
-        let check = |name: &str, expected| assert_eq!(goes_back(Path::new(name)), expected, "{name}");
-        check("a/down.sql", true);
-        check("a/0001_x.down.sql", true);
-        check("a/U1__x.sql", true);
-        check("a/users.sql", false);
-        check("a/V1__x.sql", false);
-        check("a/0001_x.up.sql", false);
-    }
 }

@@ -21,6 +21,7 @@ use crate::ask::{Consent, talk};
 use crate::command::operator;
 use crate::failure::FINDINGS;
 use crate::output::{self, Output};
+use crate::visit::Address;
 
 /// Carry out a plan: step by step, with short lock timeouts, in batches, resumable after a kill at any point.
 ///
@@ -35,21 +36,13 @@ pub(crate) struct Run {
     #[arg(value_name = "PLAN")]
     plan: PathBuf,
     #[command(flatten)]
-    database: Database,
+    address: Address,
     #[command(flatten)]
     how: How,
     #[command(flatten)]
     consent: Consent,
     #[command(flatten)]
     output: Output,
-}
-
-/// The database of a run.
-#[derive(Args, Clone, Debug)]
-pub(crate) struct Database {
-    /// The database; what the address leaves out comes from PGHOST, PGUSER, PGPASSWORD and so on.
-    #[arg(long, value_name = "URL", env = "DATABASE_URL", hide_env_values = true)]
-    database: String,
 }
 
 /// What is said of a run when it starts, or goes on.
@@ -87,7 +80,7 @@ pub(crate) struct How {
 impl Run {
     pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
         let plan = read_plan(&self.plan)?;
-        let target = self.database.target()?;
+        let target = self.address.target()?;
         if self.consent.dry_run {
             output::text(&plan_markdown(&plan))?;
         }
@@ -106,12 +99,6 @@ impl Run {
             }
         };
         show_end(&run, self.output)
-    }
-}
-
-impl Database {
-    pub(crate) fn target(&self) -> Result<Target, Error> {
-        Ok(Target::parse(&self.database)?)
     }
 }
 

@@ -8,9 +8,10 @@ use clap::{Args, Subcommand};
 use posthaste_report::Run;
 use posthaste_runner::Wish;
 
-use super::run::{Database, How, Teller, show_end};
+use super::run::{How, Teller, show_end};
 use crate::ask::{Consent, talk};
 use crate::output::{self, Format, Output};
+use crate::visit::Address;
 
 /// See and steer runs of plans: list, show, pause, resume, abort, speed.
 #[derive(Subcommand, Debug)]
@@ -28,7 +29,7 @@ pub(crate) enum Runs {
 #[command(before_long_help = "Examples:\n  posthaste runs list --database postgresql://app@db/shop")]
 pub(crate) struct List {
     #[command(flatten)]
-    database: Database,
+    address: Address,
     /// How many at most.
     #[arg(long, default_value_t = 20)]
     limit: usize,
@@ -43,7 +44,7 @@ pub(crate) struct Show {
     /// The run's id.
     id: i64,
     #[command(flatten)]
-    database: Database,
+    address: Address,
     #[command(flatten)]
     output: Output,
 }
@@ -55,7 +56,7 @@ pub(crate) struct Pause {
     /// The run's id.
     id: i64,
     #[command(flatten)]
-    database: Database,
+    address: Address,
     #[command(flatten)]
     output: Output,
 }
@@ -69,7 +70,7 @@ pub(crate) struct Resume {
     /// The run's id.
     id: i64,
     #[command(flatten)]
-    database: Database,
+    address: Address,
     #[command(flatten)]
     how: How,
     #[command(flatten)]
@@ -83,7 +84,7 @@ pub(crate) struct Abort {
     /// The run's id.
     id: i64,
     #[command(flatten)]
-    database: Database,
+    address: Address,
     #[command(flatten)]
     how: How,
     #[command(flatten)]
@@ -107,7 +108,7 @@ pub(crate) struct Speed {
     #[arg(long, value_name = "MS")]
     batch_ms: Option<i32>,
     #[command(flatten)]
-    database: Database,
+    address: Address,
     #[command(flatten)]
     output: Output,
 }
@@ -116,7 +117,7 @@ impl Runs {
     pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
         match self {
             Runs::List(list) => {
-                let runs = posthaste_runner::list(&list.database.target()?, list.limit).await?;
+                let runs = posthaste_runner::list(&list.address.target()?, list.limit).await?;
                 let columns = [
                     ("ID", "id"),
                     ("STATE", "state"),
@@ -129,22 +130,22 @@ impl Runs {
                 list.output.list("runs", &runs, &columns)?;
             }
             Runs::Show(show) => {
-                print(&posthaste_runner::show(&show.database.target()?, show.id).await?, show.output)?;
+                print(&posthaste_runner::show(&show.address.target()?, show.id).await?, show.output)?;
             }
-            Runs::Pause(pause) => steer(&pause.database, pause.id, Wish::Pause, pause.output).await?,
+            Runs::Pause(pause) => steer(&pause.address, pause.id, Wish::Pause, pause.output).await?,
             Runs::Speed(speed) => {
                 let wish = Wish::Speed { percent: speed.percent, batch_ms: speed.batch_ms };
-                steer(&speed.database, speed.id, wish, speed.output).await?;
+                steer(&speed.address, speed.id, wish, speed.output).await?;
             }
             Runs::Resume(resume) => {
-                let target = resume.database.target()?;
+                let target = resume.address.target()?;
                 let observer = Teller::default().observer();
                 let run =
                     posthaste_runner::resume(&target, resume.id, resume.how.options(), observer).await?;
                 return show_end(&run, resume.output);
             }
             Runs::Abort(abort) => {
-                let target = abort.database.target()?;
+                let target = abort.address.target()?;
                 let run = posthaste_runner::show(&target, abort.id).await?;
                 let what = format!("take back what run {} ({}) has done", run.id, run.title);
                 if abort.consent.get(&what)? {
@@ -159,8 +160,8 @@ impl Runs {
     }
 }
 
-async fn steer(database: &Database, id: i64, wish: Wish, output: Output) -> anyhow::Result<()> {
-    let run = posthaste_runner::control(&database.target()?, id, wish).await?;
+async fn steer(address: &Address, id: i64, wish: Wish, output: Output) -> anyhow::Result<()> {
+    let run = posthaste_runner::control(&address.target()?, id, wish).await?;
     talk("its runner hears it before the next batch or step");
     print(&run, output)
 }

@@ -69,7 +69,7 @@ fn what_is_no_catalog_and_what_is_not_there_is_refused() {
     check_refused(&program, &["catalog", "show", "b.json"], 2, "of another version");
     check_refused(&program, &["catalog", "show", "c.json"], 2, "c.json");
     check_refused(&program, &["catalog", "show", "d.json"], 2, "d.json");
-    check_refused(&program, &["catalog", "show"], 2, "FILE");
+    check_refused(&program, &["catalog", "show"], 2, "--database");
     check_refused(&program, &["catalog", "export"], 2, "--database");
     let nowhere = "postgresql://u:secret@127.0.0.1:1/x";
     check_refused(&program, &["catalog", "export", "--database", nowhere], 3, "database-unreachable");

@@ -12,6 +12,7 @@ mod doctor;
 mod embedded;
 mod events;
 mod migrate;
+mod migrations;
 mod program;
 mod review;
 mod runs;

@@ -91,3 +91,60 @@ async fn what_disagrees_is_refused_and_said() {
     site.check(&["up", "--yes"], 2, "has no line `-- migrate:up`");
     site.check(&["status", "--tool", "ant"], 2, "golang-migrate");
 }
+
+/// Without a database: the programs of PostgreSQL are all that is needed.
+fn tried(files: &[(&str, &str)], arguments: &[&str]) -> Outcome {
+    let program = Program::alone();
+    std::fs::create_dir_all(program.path("m")).expect("a folder");
+    for (name, text) in files {
+        std::fs::write(program.path("m").join(name), text).expect("a file");
+    }
+    program.run(&[&["migrate", "test", "m"], arguments].concat())
+}
+
+#[test]
+fn ways_back_are_tried_before_they_are_needed() {
+    let outcome = tried(FILES, &["--format", "json"]);
+    assert_eq!(outcome.code, Some(0), "{outcome:#?}");
+    let trials: serde_json::Value = serde_json::from_str(&outcome.stdout).expect("json");
+    for trial in trials["trials"].as_array().expect("trials") {
+        assert_eq!(trial["outcome"], "passed", "{trials:#}");
+    }
+    let outcome = tried(
+        &[
+            ("1_a.up.sql", "create table a (id int);"),
+            ("1_a.down.sql", "drop table a;"),
+            ("2_b.up.sql", "alter table a add b int; create index a_b on a (b);"),
+            ("2_b.down.sql", "drop index a_b;"),
+            ("3_c.up.sql", "create table c (id int);"),
+            ("4_d.up.sql", "create table d (id int);"),
+            ("4_d.down.sql", "drop table nowhere;"),
+            ("5_e.up.sql", "create table a (id int);"),
+            ("6_f.up.sql", "create table f (id int);"),
+        ],
+        &[],
+    );
+    assert_eq!(outcome.code, Some(1), "{outcome:#?}");
+    let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+    let lines: Vec<String> = outcome.stdout.lines().map(words).collect();
+    for line in ["1 a passed", "2 b differs", "3 c no way back", "4 d failed", "5 e failed", "6 f not tried"]
+    {
+        assert!(lines.iter().any(|found| found == line), "{line}: {outcome:#?}");
+    }
+    for text in
+        ["2_b.up.sql: after up and down", "4_d.up.sql: down: drop table nowhere", "5_e.up.sql: up: create"]
+    {
+        assert!(outcome.stdout.contains(text), "{text}: {outcome:#?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_pending_is_tried_on_a_copy_of_the_schema() {
+    let site = Site::with(FILES).await;
+    site.check(&["up", "--to", "20260101", "--yes"], 0, "done");
+    let outcome = site.check(&["test"], 0, "1 passed, 0 without a way back, 0 to mend");
+    assert!(!outcome.stdout.contains("20260101"), "{outcome:#?}");
+    assert_eq!(site.count("select count(*) from users").await, 0, "nothing is changed");
+    site.check(&["up", "--yes"], 0, "done");
+    site.check(&["test"], 0, "nothing is pending");
+}

@@ -74,10 +74,9 @@ pub(super) fn referencing<'a>(
     catalog: &'a Catalog,
     relation: &Relation,
 ) -> impl Iterator<Item = (&'a Relation, &'a Constraint)> {
-    let name = relation.name.clone();
+    let name = &relation.name;
     catalog.relations.iter().flat_map(move |other| {
-        let name = name.clone();
-        let refers = move |c: &&Constraint| c.references.as_ref().is_some_and(|r| r.table == name);
+        let refers = move |c: &&Constraint| c.references.as_ref().is_some_and(|r| r.table == *name);
         foreign_keys(other).filter(refers).map(move |constraint| (other, constraint))
     })
 }

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use posthaste_base::catalog::{Catalog, Name};
+use posthaste_base::catalog::Name;
 use posthaste_report::{Finding, Location, Severity};
 
 use super::{File, Item, Review};
@@ -20,7 +20,7 @@ use crate::script::Script;
 use crate::severity::duration;
 use crate::state::State;
 use crate::statement::{Located, SetScope, Statement, Transaction as Word};
-use crate::transaction::{Control, Tool, Transactions, Wrapping, sections};
+use crate::transaction::{Control, Section, Tool, Transactions, Wrapping, stands_alone};
 
 /// One file on its way through.
 pub(super) struct Pass<'a, 's> {
@@ -42,26 +42,47 @@ struct Session {
     transaction: Option<usize>,
 }
 
+/// What a file says, before it is looked at in its place.
+pub(super) struct Parsed<'a> {
+    tool: Tool,
+    /// The part that goes forward.
+    up: Section<'a>,
+    down: Option<Section<'a>>,
+    script: Script,
+}
+
+impl<'a> Parsed<'a> {
+    pub(super) fn of(file: &'a File, options: &Options) -> Self {
+        let text = &file.text;
+        let tool = file.tool.or(options.tool).unwrap_or_else(|| Tool::of_file(&file.path, text));
+        let sections = tool.sections(text);
+        // A file without the mark that its tool looks for is read whole: saying nothing of it would be worse.
+        let up = sections.up.unwrap_or(Section { range: 0..text.len(), options: "" });
+        let script = parse_section(text, up.range.clone());
+        Self { tool, up, down: sections.down, script }
+    }
+
+    /// As if it had run long ago.
+    pub(super) fn apply(&self, state: &mut State) {
+        self.script.statements.iter().for_each(|located| state.apply(&located.statement));
+    }
+}
+
 impl Pass<'_, '_> {
-    pub(super) fn run(&mut self, review: &mut Review) {
+    pub(super) fn run(&mut self, parsed: Parsed<'_>, review: &mut Review) {
         let text = &self.file.text;
-        let (up, down_section) = sections(text);
-        let script = parse_section(text, up);
-        let down = self.down(down_section);
-        let tool = self.file.tool.or(self.options.tool);
-        let tool = tool.unwrap_or_else(|| Tool::of_file(&self.file.path, text));
+        let Parsed { tool, up, down, script } = parsed;
+        let down = self.down(down.map(|down| down.range));
         let start = down.as_ref().map(|_| self.state.clone());
 
         let all = &script.statements;
-        // Whether a statement must stand alone does not depend on what is there.
-        let has_outsiders = all.iter().any(|located| {
-            !crate::model::effects(&located.statement, &Catalog::default(), self.version)
-                .may_be_in_transaction
-        });
         let wrapping = match self.options.assume_in_transaction {
-            Some(true) => Wrapping::File,
-            Some(false) => Wrapping::None,
-            None => tool.wrapping(text, self.file.settings.as_deref(), has_outsiders),
+            Some(true) => Wrapping::Transaction,
+            Some(false) => Wrapping::Nothing,
+            None => self.file.wrapping.unwrap_or_else(|| {
+                let has_outsiders = || all.iter().any(stands_alone);
+                tool.wrapping(text, up.options, self.file.settings.as_deref(), has_outsiders)
+            }),
         };
         let controls: Vec<Control> = all.iter().map(|located| control(&located.statement)).collect();
         let transactions = Transactions::of(&controls, wrapping);

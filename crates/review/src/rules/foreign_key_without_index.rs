@@ -154,7 +154,11 @@ fn makes_index(
         |columns: &[Identifier]| columns.iter().map(|column| Some(column.name.clone())).collect::<Vec<_>>();
     match statement {
         Statement::CreateIndex(create) => {
-            let CreateIndex { keys, predicate: None, .. } = create.as_ref() else { return false };
+            let CreateIndex { keys, predicate, .. } = create.as_ref();
+            // Rows without a value are none that a DELETE looks for.
+            if predicate.as_ref().is_some_and(|predicate| !predicate.text.to_lowercase().contains("is not null")) {
+                return false;
+            }
             let keys: Vec<_> =
                 keys.iter().map(|key| key.column.as_ref().map(|column| column.name.clone())).collect();
             ctx.name(&create.table) == *table && begins(&keys)

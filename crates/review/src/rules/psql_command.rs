@@ -17,7 +17,7 @@ pub(super) const RULE: Rule = Rule {
 fn check(ctx: &Context<'_>, found: &mut Findings) {
     let Statement::Meta(meta) = ctx.statement() else { return };
     let includes = ["i", "ir", "include", "include_relative", "gexec", "copy", "connect", "c", "!"];
-    let (severity, message) = if ctx.tool != Tool::Plain {
+    let (severity, message) = if ctx.tool != Tool::Psql {
         (
             Severity::High,
             format!(

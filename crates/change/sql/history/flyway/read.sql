@@ -10,7 +10,7 @@ select
   case
     when not success then 'failed'
     when type like 'UNDO%' then 'undone'
-    when type = 'BASELINE' then 'baseline'
+    when type in ('BASELINE', 'SQL_BASELINE') then 'baseline'
     else 'done'
   end as state
 from {table}
