@@ -1,23 +1,27 @@
 //! `posthaste archive`: plans that move old rows to where they are kept.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use posthaste_base::{Code, Error};
 use posthaste_care::archive::{self, Older, Request};
+use posthaste_report::Plan as Data;
 
-use crate::ask::talk;
+use crate::ask::{Consent, talk};
 use crate::command::integrity::table_name;
 use crate::output::{self, Output};
 use crate::visit::Address;
 
-/// Move old rows to where they are kept, in batches that are proven before they commit: plan, show.
+/// Move old rows to where they are kept, in batches that are proven before they commit: plan, show, export, import, restore.
 #[derive(Subcommand, Debug)]
 pub(crate) enum Archive {
     Plan(Plan),
     Show(Show),
+    Export(Export),
+    Import(Import),
+    Restore(Restore),
 }
 
 /// Count the rows that are to be moved, and make the plan. Nothing is moved.
@@ -68,10 +72,72 @@ pub(crate) struct Show {
     output: Output,
 }
 
+/// Write what a plan has archived to CSV files. A file is read again from the disk, and what it holds is proven.
+#[derive(Args, Debug)]
+#[command(before_long_help = "Examples:\n  \
+    posthaste archive export archive-deals-20260301-090000 --to /archive --database postgresql://app@db/shop\n  \
+    posthaste archive export archive-deals-20260301-090000 --to /archive --drop --yes")]
+pub(crate) struct Export {
+    /// The plan's name.
+    name: String,
+    /// The folder; the files are in one of the plan's name in it.
+    #[arg(long, value_name = "FOLDER")]
+    to: PathBuf,
+    /// Drop the archive's tables whose rows are proven to be in their file.
+    #[arg(long)]
+    drop: bool,
+    #[command(flatten)]
+    address: Address,
+    #[command(flatten)]
+    consent: Consent,
+    #[command(flatten)]
+    output: Output,
+}
+
+/// Read files that `export` wrote into the archive's tables again.
+#[derive(Args, Debug)]
+#[command(before_long_help = "Examples:\n  \
+    posthaste archive import archive-deals-20260301-090000 --database postgresql://app@db/shop")]
+pub(crate) struct Import {
+    /// The plan's name.
+    name: String,
+    #[command(flatten)]
+    address: Address,
+    #[command(flatten)]
+    output: Output,
+}
+
+/// Make the plan that brings archived rows back to where they were. Nothing is moved.
+#[derive(Args, Debug)]
+#[command(before_long_help = "Examples:\n  \
+    posthaste archive restore archive-deals-20260301-090000 --database postgresql://app@db/shop --out back.toml\n  \
+    posthaste run back.toml --database postgresql://app@db/shop")]
+pub(crate) struct Restore {
+    /// The plan that has moved the rows.
+    of: String,
+    #[command(flatten)]
+    address: Address,
+    /// Bring back only rows for which this is true, in each of the archive's tables: a condition in SQL.
+    #[arg(long = "where", value_name = "CONDITION")]
+    condition: Option<String>,
+    /// What the plan is called.
+    #[arg(long)]
+    name: Option<String>,
+    /// The file to write; without it, standard output.
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
 impl Archive {
     pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
         match self {
             Archive::Plan(command) => command.run().await?,
+            Archive::Export(command) => command.run().await?,
+            Archive::Import(command) => {
+                let filed = archive::import(&command.address.target()?, &command.name).await?;
+                command.output.list("archives", &filed, &FILED)?;
+            }
+            Archive::Restore(command) => command.run().await?,
             Archive::Show(command) => {
                 let moved = archive::moved(&command.address.target()?, &command.name).await?;
                 let columns =
@@ -96,16 +162,54 @@ impl Plan {
             with_children: self.with_children,
         };
         let plan = archive::plan(&self.address.target()?, &request).await?;
-        let text = plan.to_toml()?;
-        match &self.out {
-            None => output::text(&text)?,
-            Some(path) => std::fs::write(path, &text).map_err(|error| {
-                Error::new(Code::InvalidFile, error.to_string()).field(path.display().to_string())
-            })?,
-        }
-        for note in &plan.notes {
-            talk(note);
-        }
-        Ok(())
+        write(&plan, self.out.as_deref())
     }
+}
+
+const FILED: [(&str, &str); 5] = [
+    ("TABLE", "table"),
+    ("ARCHIVE", "archive"),
+    ("ROWS", "rows"),
+    ("FILE", "file"),
+    ("TABLE IS KEPT", "isKept"),
+];
+
+impl Export {
+    async fn run(self) -> anyhow::Result<()> {
+        let target = self.address.target()?;
+        let folder = self.to.display();
+        let what = match self.drop {
+            true => format!("write the archive of `{}` to {folder}, and drop its tables", self.name),
+            false => format!("write the archive of `{}` to {folder}", self.name),
+        };
+        if !self.consent.get(&what)? {
+            return Ok(());
+        }
+        let filed = archive::export(&target, &self.name, &self.to, self.drop, &|_| false).await?;
+        self.output.list("files", &filed, &FILED)
+    }
+}
+
+impl Restore {
+    async fn run(self) -> anyhow::Result<()> {
+        let time = Timestamp::now().strftime("%Y%m%d-%H%M%S");
+        let name = self.name.unwrap_or_else(|| format!("restore-{}-{time}", self.of));
+        let request = archive::Restore { name, of: self.of, condition: self.condition };
+        let plan = archive::restore(&self.address.target()?, &request).await?;
+        write(&plan, self.out.as_deref())
+    }
+}
+
+fn write(plan: &Data, out: Option<&Path>) -> anyhow::Result<()> {
+    let text = plan.to_toml()?;
+    match out {
+        None => output::text(&text)?,
+        Some(path) => std::fs::write(path, &text).map_err(|error| {
+            Error::new(Code::InvalidFile, error.to_string()).field(path.display().to_string())
+        })?,
+    }
+    for note in &plan.notes {
+        talk(note);
+    }
+    Ok(())
 }

@@ -8,18 +8,23 @@ use jiff::Timestamp;
 use posthaste_base::{Code, Error};
 use posthaste_care::fix::{self, Order, Policies};
 use posthaste_care::integrity::Outcome;
+use posthaste_pg::Target;
 use posthaste_report::{Finding, Plan as Data, Report};
 use serde::Serialize;
 
 use crate::ask::{Consent, talk};
 use crate::command::integrity::What;
+use crate::command::operator;
+use crate::command::run::Teller;
 use crate::output::{self, Output};
 use crate::visit::Address;
 
-/// Make a plan that mends what was found, and take back what it did: plan, compare, kept, undo.
+/// Make a plan that mends what was found, and take back what it did: plan, sessions, show, compare, kept, undo.
 #[derive(Subcommand, Debug)]
 pub(crate) enum Fix {
     Plan(Plan),
+    Sessions(Sessions),
+    Show(Show),
     Compare(Compare),
     Kept(Kept),
     Undo(Undo),
@@ -56,6 +61,33 @@ pub(crate) struct Plan {
     out: Option<PathBuf>,
 }
 
+/// Say what the steps of a plan that end sessions would do now, or what they have done. Nobody is ended.
+#[derive(Args, Debug)]
+#[command(before_long_help = "Examples:\n  \
+    posthaste fix sessions mend.toml --database postgresql://app@db/shop\n  \
+    posthaste fix sessions --database postgresql://app@db/shop")]
+pub(crate) struct Sessions {
+    /// The plan's file; without it, the sessions that plans have ended or left alone.
+    #[arg(value_name = "PLAN")]
+    plan: Option<PathBuf>,
+    #[command(flatten)]
+    address: Address,
+    #[command(flatten)]
+    output: Output,
+}
+
+/// Show what a plan has measured before and after: wrong rows, sizes, the slowest statements.
+#[derive(Args, Debug)]
+#[command(before_long_help = "Examples:\n  posthaste fix show 7 --database postgresql://app@db/shop")]
+pub(crate) struct Show {
+    /// The run's number, or the plan's name.
+    run: String,
+    #[command(flatten)]
+    address: Address,
+    #[command(flatten)]
+    output: Output,
+}
+
 /// Count again what a report of `integrity` found, and show the numbers before and now.
 #[derive(Args, Debug)]
 #[command(before_long_help = "Examples:\n  \
@@ -85,10 +117,14 @@ pub(crate) struct Kept {
 #[derive(Args, Debug)]
 #[command(before_long_help = "Examples:\n  \
     posthaste fix undo 7 --database postgresql://app@db/shop --yes                     of run 7\n  \
+    posthaste fix undo 7 --with-structure                                              also what it added\n  \
     posthaste fix undo fix-shop-20260301-090000 --database postgresql://app@db/shop    by the plan's name")]
 pub(crate) struct Undo {
     /// The run's number, or the plan's name.
     run: String,
+    /// Take the whole run back, the last step first: also drop the constraints and indexes that it added.
+    #[arg(long)]
+    with_structure: bool,
     #[command(flatten)]
     address: Address,
     #[command(flatten)]
@@ -101,6 +137,8 @@ impl Fix {
     pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
         match self {
             Fix::Plan(command) => command.run().await?,
+            Fix::Sessions(command) => command.run().await?,
+            Fix::Show(command) => command.run().await?,
             Fix::Compare(command) => command.run().await?,
             Fix::Kept(command) => {
                 let kept = fix::kept(&command.address.target()?).await?;
@@ -222,10 +260,10 @@ impl Compare {
 impl Undo {
     async fn run(self) -> anyhow::Result<()> {
         let target = self.address.target()?;
-        let name = match self.run.parse::<i64>() {
-            Ok(run) => posthaste_runner::show(&target, run).await?.title,
-            Err(_) => self.run.clone(),
-        };
+        if self.with_structure {
+            return self.whole(&target).await;
+        }
+        let name = name_of(&target, &self.run).await?;
         let kept = fix::kept(&target).await?;
         let Some(found) = kept.iter().find(|kept| kept.plan == name) else {
             return Err(Error::new(Code::NotFound, format!("no rows are kept of a plan `{name}`"))
@@ -248,5 +286,70 @@ impl Undo {
         .await;
         outcome?;
         self.output.list("taken_back", &done, &[("STEP", "step"), ("ROWS", "rows")])
+    }
+
+    async fn whole(&self, target: &Target) -> anyhow::Result<()> {
+        let id = match self.run.parse::<i64>() {
+            Ok(id) => id,
+            Err(_) => {
+                let runs = posthaste_runner::list(target, 1_000).await?;
+                let found = runs.iter().find(|run| run.title == self.run).map(|run| run.id);
+                found
+                    .ok_or_else(|| Error::new(Code::NotFound, format!("there is no run of `{}`", self.run)))?
+            }
+        };
+        let run = posthaste_runner::show(target, id).await?;
+        if !self.consent.get(&format!("take back all that run {id} ({}) has done", run.title))? {
+            return Ok(());
+        }
+        let options = posthaste_runner::RunOptions { started_by: operator(), ..Default::default() };
+        let run = posthaste_runner::undo(target, id, options, Teller::default().observer()).await?;
+        super::runs::print(&run, self.output)
+    }
+}
+
+/// A run is known by its plan's name.
+async fn name_of(target: &Target, run: &str) -> Result<String, Error> {
+    match run.parse::<i64>() {
+        Ok(run) => Ok(posthaste_runner::show(target, run).await?.title),
+        Err(_) => Ok(run.to_owned()),
+    }
+}
+
+impl Show {
+    async fn run(self) -> anyhow::Result<()> {
+        let target = self.address.target()?;
+        let measured = fix::measured(&target, &name_of(&target, &self.run).await?).await?;
+        let columns = [("WHAT", "what"), ("NAME", "name"), ("BEFORE", "before"), ("AFTER", "after")];
+        self.output.list("measured", &measured, &columns)
+    }
+}
+
+impl Sessions {
+    async fn run(self) -> anyhow::Result<()> {
+        let target = self.address.target()?;
+        let Some(path) = &self.plan else {
+            let columns = [
+                ("AT", "at"),
+                ("PID", "pid"),
+                ("OUTCOME", "outcome"),
+                ("WHY", "why"),
+                ("ROLE", "role"),
+                ("APPLICATION", "application"),
+                ("QUERY", "query"),
+            ];
+            return self.output.list("sessions", &fix::session_ends(&target).await?, &columns);
+        };
+        let plan = super::run::read_plan(path)?;
+        let columns = [
+            ("STEP", "step"),
+            ("WOULD", "would"),
+            ("PID", "pid"),
+            ("ROLE", "role"),
+            ("APPLICATION", "application"),
+            ("STATE", "state"),
+            ("QUERY", "query"),
+        ];
+        self.output.list("sessions", &fix::meant(&target, &plan).await?, &columns)
     }
 }

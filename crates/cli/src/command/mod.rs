@@ -19,6 +19,7 @@ mod health_view;
 mod incident;
 mod integrity;
 mod keys;
+mod maintain;
 mod migrate;
 mod plan;
 mod queue;
@@ -114,6 +115,8 @@ enum Command {
     #[command(subcommand)]
     Archive(archive::Archive),
     #[command(subcommand)]
+    Maintain(Box<maintain::Maintain>),
+    #[command(subcommand)]
     Incident(incident::Incident),
     #[command(subcommand)]
     HealthView(health_view::HealthView),
@@ -152,6 +155,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Integrity(command) => command.run().await,
         Command::Fix(command) => command.run().await,
         Command::Archive(command) => command.run().await,
+        Command::Maintain(command) => command.run().await,
         Command::Incident(command) => command.run(),
         Command::HealthView(command) => command.run().await,
         Command::Bench(command) => command.run(place).await,

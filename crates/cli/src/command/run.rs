@@ -132,7 +132,7 @@ fn gate_and_reason(text: &str) -> Result<(String, String), String> {
     }
 }
 
-fn read_plan(path: &Path) -> Result<Plan, Error> {
+pub(super) fn read_plan(path: &Path) -> Result<Plan, Error> {
     let name = path.display().to_string();
     let text = std::fs::read_to_string(path)
         .map_err(|error| Error::new(Code::InvalidFile, error.to_string()).field(name.clone()))?;

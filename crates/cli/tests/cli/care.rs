@@ -80,6 +80,10 @@ async fn from_what_is_wrong_to_a_plan_its_run_and_back() {
     assert_eq!(undone.code, Some(0), "{undone:#?}");
     let changes = program.json(&compare, "changes");
     assert_eq!(change(&changes, "orphans", "public.order_items"), Some((Some(15), Some(15))));
+    let measured = program.json(&["fix", "show", &run.to_string(), "--database", &test.url], "measured");
+    let wrong: Vec<&Value> =
+        measured.as_array().into_iter().flatten().filter(|one| one["what"] == "rows-wrong").collect();
+    assert!(wrong.len() == 3 && wrong.iter().all(|one| one["after"] == 0.0), "{wrong:?}");
     let refused = program.run(&["fix", "undo", "nothing", "--database", &test.url, "--yes"]);
     assert!(refused.stderr.contains("posthaste fix kept"), "{refused:#?}");
 }
@@ -184,4 +188,66 @@ fn an_incident_is_kept_in_a_folder_and_becomes_a_report() {
     );
     assert_eq!(program.run(&["incident", "close"]).code, Some(0));
     assert_eq!(program.run(&["incident", "status"]).code, Some(2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn upkeep_is_planned_done_and_reported() {
+    let test = TestDb::empty().await;
+    let session = test.pool.get().await.expect("a connection");
+    let table = "create table t (id int primary key) with (autovacuum_enabled = false);
+        insert into t select generate_series(1, 1000); delete from t where id % 2 = 0";
+    session.batch_execute(table).await.expect("a table");
+    session.batch_execute("select pg_stat_force_next_flush()").await.expect("counters");
+    let program = Program::with(&test);
+    let planned = program.run(&["maintain", "plan", "--window", "22:00-04:00", "--zone", "Europe/Berlin"]);
+    assert!(planned.stdout.contains("vacuum (analyze) public.t"), "{planned:#?}");
+    assert!(planned.stdout.contains("zone = \"Europe/Berlin\""), "{planned:#?}");
+    let closed = program.run(&["maintain", "run", "--yes", "--window", "00:00-00:00"]);
+    assert_eq!(closed.code, Some(4), "{closed:#?}");
+    let asked = program.run(&["maintain", "run"]);
+    assert_eq!(asked.code, Some(4), "{asked:#?}");
+    // The run that a closed window stopped is given up, and what is due is planned again.
+    let done = program.run(&["maintain", "run", "--yes"]);
+    assert_eq!(done.code, Some(0), "{done:#?}");
+    let again = program.run(&["maintain", "run", "--yes", "--every-s", "1", "--rounds", "2"]);
+    assert_eq!((again.code, again.stderr.matches("nothing is due").count()), (Some(0), 2), "{again:#?}");
+    let tables = program.json(&["maintain", "report"], "tables");
+    assert_eq!((&tables[0]["table"], &tables[0]["due"]), (&"t".into(), &"".into()));
+    let report = program.run(&["maintain", "report", "--period", "quarterly"]);
+    assert_eq!(report.code, Some(0), "{report:#?}");
+    let wrong = program.run(&["maintain", "run", "--window", "late"]);
+    assert!(wrong.code == Some(2) && wrong.stderr.contains("22:00-04:00"), "{wrong:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_archive_goes_to_files_and_comes_back() {
+    let test = broken_shop().await;
+    let program = Program::with(&test);
+    let plan = [
+        "archive",
+        "plan",
+        "--table",
+        "public.orders",
+        "--where",
+        "id <= 10",
+        "--into",
+        "old",
+        "--with-children",
+    ];
+    let planned = program.run(&[&plan[..], &["--name", "old-orders"]].concat());
+    carry_out(&test, &planned.stdout).await;
+    let files =
+        program.json(&["archive", "export", "old-orders", "--to", "files", "--drop", "--yes"], "files");
+    assert_eq!((&files[1]["rows"], &files[1]["isKept"]), (&10.into(), &false.into()));
+    let text = std::fs::read_to_string(program.path("files/old-orders/public.orders.csv")).expect("a file");
+    assert_eq!(text.lines().count(), 11, "{text}");
+    let gone = program.run(&["archive", "restore", "old-orders"]);
+    assert!(gone.stderr.contains("posthaste archive import"), "{gone:#?}");
+    assert_eq!(program.json(&["archive", "import", "old-orders"], "archives")[1]["rows"], 10);
+    let back = program.run(&["archive", "restore", "old-orders", "--name", "back"]);
+    assert_eq!(back.code, Some(0), "{back:#?}");
+    carry_out(&test, &back.stdout).await;
+    let session = test.pool.get().await.expect("a connection");
+    let row = session.query_one("select count(*) from orders where id <= 10", &[]).await.expect("rows");
+    assert_eq!(row.get::<_, i64>(0), 10);
 }

@@ -11,6 +11,7 @@ mod declare;
 mod doctor;
 mod embedded;
 mod events;
+mod live;
 mod migrate;
 mod migrations;
 mod program;
