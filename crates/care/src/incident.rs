@@ -15,6 +15,8 @@ use posthaste_base::{Code, Error};
 use posthaste_report::{Plan, Report, Severity};
 use serde::{Deserialize, Serialize};
 
+use crate::doctor::Snapshot;
+
 pub use story::{Change, Story};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +33,10 @@ pub enum Kind {
     /// A report of `doctor`, `integrity` or `review` was attached.
     Report,
     Plan,
+    /// How a plan was carried out.
+    Run,
+    /// Counters of a visit, which a later look subtracts.
+    Snapshot,
     File,
     Closed,
 }
@@ -220,7 +226,37 @@ fn describe(content: &[u8]) -> (Kind, String) {
     if let Ok(plan) = Plan::from_toml(&text) {
         return (Kind::Plan, format!("plan {} with {} steps", plan.title, plan.steps().count()));
     }
+    if let Some(run) = describe_run(&text) {
+        return (Kind::Run, run);
+    }
+    if let Ok(snapshot) = Snapshot::from_json(&text) {
+        return (Kind::Snapshot, format!("counters of {}", snapshot.database));
+    }
     (Kind::File, String::new())
+}
+
+/// What `posthaste runs show --format json` prints.
+fn describe_run(text: &str) -> Option<String> {
+    let document: serde_json::Value = serde_json::from_str(text).ok()?;
+    let run = document.get("run")?;
+    let word = |name: &str| run.get(name).and_then(serde_json::Value::as_str);
+    let steps = run.get("steps")?.as_array()?;
+    let done = steps.iter().filter(|step| step["state"] == "done").count();
+    let rows: i64 = steps.iter().filter_map(|step| step["rows"].as_i64()).sum();
+    let (from, to) = (time_of_day(word("startedAt")?), word("finishedAt").map(time_of_day));
+    let until = to.map_or_else(String::new, |to| format!(" to {to}"));
+    Some(format!(
+        "run {} of {} is {}: {done} of {} steps done, {rows} rows changed in batches, from {from}{until}",
+        run.get("id")?,
+        word("title")?,
+        word("state")?,
+        steps.len()
+    ))
+}
+
+/// `21:20:39` of `2026-11-21T21:20:39.5Z`.
+fn time_of_day(time: &str) -> String {
+    time.split('T').nth(1).unwrap_or(time).chars().take(8).collect()
 }
 
 /// A title as the name of a folder.

@@ -6,11 +6,12 @@
 use std::fmt::Write as _;
 
 use super::story::{Change, Story};
+use crate::doctor::{bytes, duration, shortened};
 
 const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1b1f24;\
 background:#fff}table{border-collapse:collapse;width:100%}td,th{border-bottom:1px solid #d0d7de;padding:.3rem .6rem;\
-text-align:left;vertical-align:top}svg text{font:12px system-ui,sans-serif;fill:currentColor}.before{fill:#cf222e}\
-.after{fill:#1a7f37}@media(prefers-color-scheme:dark){body{background:#0d1117;color:#e6edf3}}";
+text-align:left;vertical-align:top;overflow-wrap:anywhere}td:first-child{white-space:nowrap}svg text{font:12px system-ui,sans-serif;fill:currentColor}.before{fill:#cf222e;background:#cf222e}\
+.after{fill:#1a7f37;background:#1a7f37}.key span{display:inline-block;width:.8rem;height:.8rem;margin-left:.6rem}@media(prefers-color-scheme:dark){body{background:#0d1117;color:#e6edf3}}";
 
 /// One section: a heading and its rows or lines.
 enum Part {
@@ -50,7 +51,7 @@ impl Story {
         for (heading, part) in self.parts() {
             let _ = writeln!(text, "<h2>{heading}</h2>");
             if heading == "Findings" {
-                text.push_str(&self.chart());
+                text.push_str(&self.charts());
             }
             match part {
                 Part::Lines(lines) if lines.is_empty() => text.push_str("<p>None.</p>\n"),
@@ -97,8 +98,13 @@ impl Story {
             ]
         });
         let findings = self.changes.iter().map(|change| {
-            let evidence: Vec<&str> =
-                change.finding.evidence.iter().map(|evidence| evidence.text.as_str()).collect();
+            let evidence: Vec<String> = change
+                .finding
+                .evidence
+                .iter()
+                .take(3)
+                .map(|evidence| shortened(&evidence.text, 160))
+                .collect();
             let evidence =
                 if evidence.is_empty() { String::new() } else { format!(". {}", evidence.join("; ")) };
             [
@@ -112,10 +118,10 @@ impl Story {
             let titles: Vec<&str> = plan.steps().map(|step| step.title.as_str()).collect();
             format!("plan {}: {}", plan.title, titles.join("; "))
         }));
-        done.extend(
-            self.mended()
-                .map(|change| format!("mended: {} ({})", change.finding.message, before_after(change))),
-        );
+        done.extend(self.runs.iter().cloned());
+        if !self.changes.is_empty() {
+            done.push(format!("{} of {} findings are mended", self.mended().count(), self.changes.len()));
+        }
         let left = self.left().map(|change| {
             let remedy = change.finding.remedy.as_ref().map(|remedy| format!(". To do: {}", remedy.text));
             format!("{}{}", change.finding.message, remedy.unwrap_or_default())
@@ -130,40 +136,51 @@ impl Story {
         ]
     }
 
-    /// Bars for the numbers before and after, on a logarithmic scale: 3 and 3,000 are both to be seen.
-    fn chart(&self) -> String {
-        let shown: Vec<&Change> =
-            self.changes.iter().filter(|change| change.after.is_some()).take(40).collect();
-        if shown.is_empty() {
-            return String::new();
+    /// Bars for the numbers before and after, those of one unit together, on a logarithmic scale: 3 and 3,000 are both
+    /// to be seen.
+    fn charts(&self) -> String {
+        let mut units: Vec<&str> = Vec::new();
+        for unit in
+            self.changes.iter().filter(|change| change.after.is_some()).filter_map(|change| change.unit)
+        {
+            if !units.contains(&unit) {
+                units.push(unit);
+            }
         }
+        units.into_iter().map(|unit| self.chart(unit)).collect()
+    }
+
+    fn chart(&self, unit: &str) -> String {
+        let is_shown = |change: &&Change| change.unit == Some(unit) && change.after.is_some();
+        let shown: Vec<&Change> = self.changes.iter().filter(is_shown).take(40).collect();
         let log = |number: i64| (number.max(0) as f64 + 1.0).ln();
         let most = shown.iter().flat_map(|c| [c.before, c.after]).flatten().map(log).fold(1.0, f64::max);
         let mut text = format!(
-            "<svg role=\"img\" aria-label=\"before and after\" width=\"100%\" viewBox=\"0 0 800 {}\">\n",
+            "<h3>{}</h3>\n<p class=\"key\"><span class=\"before\"></span> before <span class=\"after\"></span> after</p>\n\
+             <svg role=\"img\" aria-label=\"{unit} before and after\" width=\"100%\" viewBox=\"0 0 800 {}\">\n",
+            capital(unit),
             shown.len() * 34
         );
         for (place, change) in shown.iter().enumerate() {
             let top = place * 34;
-            let object = change
-                .finding
-                .object
-                .table
-                .clone()
-                .or(change.finding.object.name.clone())
-                .unwrap_or_default();
-            let label = escaped(&format!("{} {object}", change.finding.code));
+            let label = escaped(&shortened(&label(change), 46));
             let _ = writeln!(text, "<text x=\"0\" y=\"{}\">{label}</text>", top + 18);
             for (row, (class, number)) in
                 [("before", change.before), ("after", change.after)].into_iter().enumerate()
             {
                 let number = number.unwrap_or(0);
-                let (y, width) = (top + 2 + row * 14, 380.0 * log(number) / most);
+                // Nobody has measured that it takes no time: it is no longer found.
+                let said = match (class, number, unit) {
+                    ("after", 0, "ms" | "bytes") => "mended".to_owned(),
+                    _ => amount(number, Some(unit)),
+                };
+                let (y, width) = (top + 2 + row * 14, 340.0 * log(number) / most);
                 let _ = writeln!(
                     text,
-                    "<rect class=\"{class}\" x=\"340\" y=\"{y}\" width=\"{width:.0}\" height=\"12\"/>\
-                     <text x=\"{:.0}\" y=\"{}\">{number}</text>",
-                    346.0 + width,
+                    "<rect class=\"{class}\" x=\"330\" y=\"{y}\" width=\"{:.0}\" height=\"12\"/>\
+                     <text x=\"{:.0}\" y=\"{}\">{said}</text>",
+                    width.max(1.0),
+                    336.0 + width,
                     y + 10
                 );
             }
@@ -173,12 +190,51 @@ impl Story {
     }
 }
 
+/// What a bar is about: the check, and the object with its columns.
+fn label(change: &Change) -> String {
+    let object = &change.finding.object;
+    // A statement's number says nothing to a reader.
+    if let (Some(text), "statement") = (change.finding.evidence.first(), object.kind.as_str()) {
+        return text.text.clone();
+    }
+    let name = object.table.as_ref().or(object.name.as_ref()).cloned().unwrap_or_default();
+    let columns =
+        if object.columns.is_empty() { String::new() } else { format!(" ({})", object.columns.join(", ")) };
+    format!("{} {name}{columns}", change.finding.code)
+}
+
+fn capital(word: &str) -> String {
+    match word {
+        "ms" => "Milliseconds".to_owned(),
+        word => word.chars().take(1).flat_map(char::to_uppercase).chain(word.chars().skip(1)).collect(),
+    }
+}
+
+fn amount(number: i64, unit: Option<&str>) -> String {
+    match unit {
+        Some("bytes") => bytes(number),
+        Some("ms") => duration(number as f64 / 1_000.0),
+        _ => number.to_string(),
+    }
+}
+
 fn before_after(change: &Change) -> String {
-    match (change.before, change.after, change.is_new) {
-        (_, Some(after), true) => format!("new: {after}"),
-        (Some(before), Some(after), _) => format!("{before} before, {after} after"),
-        (Some(before), None, _) => format!("{before}; not looked at again"),
-        _ => String::new(),
+    let said = |number: i64| match change.unit {
+        None => String::new(),
+        unit @ Some("ms" | "bytes") => amount(number, unit),
+        Some(unit) => format!("{number} {unit}"),
+    };
+    match (change.before, change.after, change.unit) {
+        (None, Some(_), None) => "new".to_owned(),
+        (None, Some(after), _) => format!("new: {}", said(after)),
+        (Some(_), Some(0), None) => "mended".to_owned(),
+        (Some(_), Some(_), None) => "still there".to_owned(),
+        (Some(_), None, None) => "not looked at again".to_owned(),
+        // What takes no time any more is no longer found.
+        (Some(before), Some(0), Some("ms" | "bytes")) => format!("{} before, mended", said(before)),
+        (Some(before), Some(after), _) => format!("{} before, {} after", said(before), said(after)),
+        (Some(before), None, _) => format!("{}; not looked at again", said(before)),
+        (None, None, _) => String::new(),
     }
 }
 

@@ -18,6 +18,8 @@ pub struct Story {
     /// Of the first report of each tool, and what the last one of the same tool says of it.
     pub changes: Vec<Change>,
     pub plans: Vec<Plan>,
+    /// What was said of each run that was attached.
+    pub runs: Vec<String>,
     pub actions: Vec<String>,
     pub prevention: Vec<String>,
 }
@@ -27,6 +29,8 @@ pub struct Story {
 pub struct Change {
     pub tool: String,
     pub finding: Finding,
+    /// What the numbers count: `rows`, `ms`, `bytes`; none for what is there or not.
+    pub unit: Option<&'static str>,
     pub before: Option<i64>,
     /// None when there was no second look, 0 when it was no longer found.
     pub after: Option<i64>,
@@ -53,6 +57,7 @@ impl Story {
             prevention: texts(Kind::Prevention),
             changes: changes(&reports),
             plans,
+            runs: texts(Kind::Run),
             timeline: entries,
         }
     }
@@ -87,6 +92,7 @@ fn of_tool(tool: &str, reports: &[(Timestamp, Report)]) -> Vec<Change> {
     let change = |finding: &Finding, before, after, is_new| Change {
         tool: tool.to_owned(),
         finding: finding.clone(),
+        unit: measure(finding).map(|(_, unit)| unit),
         before,
         after,
         is_new,
@@ -99,7 +105,32 @@ fn of_tool(tool: &str, reports: &[(Timestamp, Report)]) -> Vec<Change> {
     old.chain(new.map(|finding| change(finding, None, Some(number(finding)), true))).collect()
 }
 
-/// Its number of rows; 1 for what is there or not.
+/// What of a finding is worth comparing, by its code: the count's name and its unit. What breaks the data is counted in
+/// rows; the rows of other findings say how large a table is.
+const MEASURED: &[(&str, &str, &str)] = &[
+    ("slow-query", "mean_ms", "ms"),
+    ("missing-index", "mean_ms", "ms"),
+    ("dead-rows", "dead", "rows"),
+    ("stale-statistics", "modified", "rows"),
+    ("table-bloat", "wasted_bytes", "bytes"),
+    ("index-bloat", "wasted_bytes", "bytes"),
+    ("connections-near-limit", "used", "connections"),
+    ("lock-chain", "waiting", "sessions"),
+    ("partition-default-rows", "rows", "rows"),
+];
+
+fn measure(finding: &Finding) -> Option<(&'static str, &'static str)> {
+    let known = MEASURED.iter().find(|(code, _, _)| *code == finding.code);
+    let (name, unit) = match known {
+        Some((_, name, unit)) => (*name, *unit),
+        // Of a table's rows, so many are wrong.
+        None if finding.counts.contains_key("of") => ("rows", "rows"),
+        None => return None,
+    };
+    finding.counts.contains_key(name).then_some((name, unit))
+}
+
+/// 1 for what is there or not.
 fn number(finding: &Finding) -> i64 {
-    finding.counts.get("rows").copied().unwrap_or(1)
+    measure(finding).and_then(|(name, _)| finding.counts.get(name).copied()).unwrap_or(1)
 }

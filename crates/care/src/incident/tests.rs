@@ -40,7 +40,7 @@ fn note(incident: &Incident, kind: Kind, text: &str, minute: i64) {
 fn report(findings: &[(&str, i64)]) -> String {
     let findings = findings.iter().map(|(code, rows)| {
         let mut finding = Finding::new(code, Severity::High, format!("{rows} rows <b>|"));
-        finding.counts.insert("rows".into(), *rows);
+        finding.counts.extend([("rows".to_owned(), *rows), ("of".to_owned(), 100)]);
         finding
     });
     let target = Target { name: "shop".into(), server_version: None };
@@ -74,8 +74,8 @@ fn a_report_tells_what_was_seen_done_and_left() {
         "From 2026-03-01 09:00:00 UTC to 2026-03-01 09:50:00 UTC.",
         "- product search takes 9 s",
         "| 09:10:00 | report by ada | first look: integrity of shop: 2 high (found.json) |",
-        "15 rows \\<b\\>\\| | 15 before, 0 after |",
-        "- mended: 15 rows",
+        "15 rows \\<b\\>\\| | 15 rows before, 0 rows after |",
+        "- 1 of 3 findings are mended",
         "- integrity runs every night",
     ] {
         assert!(markdown.contains(part), "{part} is not in\n{markdown}");
@@ -83,6 +83,51 @@ fn a_report_tells_what_was_seen_done_and_left() {
     let html = story.to_html();
     assert!(html.contains("<title>Shop is slow &amp; wrong</title>") && html.contains("<svg"), "{html}");
     assert!(!html.contains("<b>"), "{html}");
+}
+
+#[test]
+fn runs_and_counters_are_known_by_what_they_are() {
+    let folder = Folder::new("kinds");
+    let incident = Incident::start(&folder.0, "one", "ada", at(0)).expect("an incident");
+    let run = r#"{"run": {"id": 7, "title": "mend", "state": "done", "startedAt": "2026-03-01T09:00:00.5Z",
+        "finishedAt": "2026-03-01T09:01:00Z", "steps": [{"state": "done", "rows": 3}, {"state": "skipped", "rows": 0}]}}"#;
+    let kept = incident.attach(&folder.file("run.json", run), "", "ada", at(1)).expect("the run");
+    let said =
+        "run 7 of mend is done: 1 of 2 steps done, 3 rows changed in batches, from 09:00:00 to 09:01:00";
+    assert_eq!((kept.kind, kept.text.as_str()), (Kind::Run, said));
+    assert!(incident.story().expect("the story").to_markdown().contains(said));
+    let counters = folder.file(
+        "counters.json",
+        &Snapshot { version: 1, database: "shop".into(), ..Snapshot::default() }.to_json(),
+    );
+    let kept = incident.attach(&counters, "", "ada", at(2)).expect("the counters");
+    assert_eq!((kept.kind, kept.text.as_str()), (Kind::Snapshot, "counters of shop"));
+}
+
+#[test]
+fn what_has_no_number_of_its_own_is_there_or_gone() {
+    let doctor = |codes: &[&str]| {
+        let finding = |code: &&str| {
+            let mut finding = Finding::new(*code, Severity::High, "it is so");
+            // The size of a table, which no remedy makes smaller.
+            finding.counts.extend([("rows".to_owned(), 9_000), ("mean_ms".to_owned(), 700)]);
+            finding
+        };
+        let target = Target { name: "shop".into(), server_version: None };
+        let report = Report::new("doctor", target, codes.iter().map(finding).collect(), Vec::new());
+        serde_json::to_string(&report).expect("json")
+    };
+    let folder = Folder::new("gone");
+    let incident = Incident::start(&folder.0, "one", "ada", at(0)).expect("an incident");
+    let before = folder.file("a.json", &doctor(&["autovacuum-off", "no-primary-key", "slow-query"]));
+    incident.attach(&before, "", "ada", at(1)).expect("the report");
+    incident
+        .attach(&folder.file("b.json", &doctor(&["no-primary-key"])), "", "ada", at(2))
+        .expect("the report");
+    let markdown = incident.story().expect("the story").to_markdown();
+    for row in ["it is so | mended |", "it is so | still there |", "it is so | 700 ms before, mended |"] {
+        assert!(markdown.contains(row), "{row} is not in\n{markdown}");
+    }
 }
 
 #[test]
