@@ -77,6 +77,9 @@ pub(crate) struct Doctor {
     list: bool,
 }
 
+/// So many findings are read on one page.
+const FEW: usize = 5;
+
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
 enum Form {
     #[default]
@@ -183,10 +186,22 @@ impl Doctor {
         }
         let is_well = |code: &str| !report.findings.iter().any(|finding| finding.code == code);
         let well: Vec<_> = lines.iter().filter(|(code, _)| is_well(code)).collect();
-        if !well.is_empty() {
-            output::text("\nNothing to say against:\n")?;
+        if report.findings.len() <= FEW {
+            if !well.is_empty() {
+                output::text("\nNothing to say against:\n")?;
+            }
+            return well.iter().try_for_each(|(code, line)| output::line(format!("- {code}: {line}")));
         }
-        well.iter().try_for_each(|(code, line)| output::line(format!("- {code}: {line}")))
+        let codes: Vec<&str> = well.iter().map(|(code, _)| *code).collect();
+        if !codes.is_empty() {
+            output::line(format!("\nNothing to say against {}", codes.join(", ")))?;
+        }
+        // The first page has scrolled away, and the last one is what somebody sees.
+        output::text("\nThe worst of it, from the top:\n")?;
+        report.findings.iter().take(FEW).try_for_each(|finding| {
+            let message = finding.message.replace(char::is_control, " ");
+            output::line(format!("- {} {}: {message}", finding.severity, finding.code))
+        })
     }
 
     fn verdict(&self, report: &Report) -> ExitCode {
