@@ -42,7 +42,8 @@ def binaries():
 class Cluster:
     """Use it in a `with` statement: leaving it stops the server and deletes the files."""
 
-    def __init__(self, parent="/var/tmp"):
+    def __init__(self, parent="/var/tmp", settings=None):
+        self.settings = SETTINGS | (settings or {})
         self.bin = binaries()
         # PostgreSQL refuses to run as root, so root lends it to the account of that name.
         self.account = "postgres" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
@@ -59,7 +60,7 @@ class Cluster:
             shutil.chown(self.root, self.account)
         data = self.root / "data"
         self._run("initdb", "-D", data, "-U", "postgres", "-A", "trust", "-k", "-E", "UTF8", "--locale=C")
-        options = [f"{name}={value}" for name, value in SETTINGS.items()]
+        options = [f"{name}={value}" for name, value in self.settings.items()]
         options += [f"port={self.port}", f"unix_socket_directories={self.root}"]
         command = [self.bin / "postgres", "-D", data] + [word for option in options for word in ("-c", option)]
         # A session of its own, so that Ctrl-C stops the harness first and the server in order.
