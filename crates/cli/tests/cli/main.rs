@@ -19,3 +19,4 @@ mod review;
 mod runs;
 mod serve;
 mod slow;
+mod techshop;
