@@ -74,6 +74,11 @@ async fn dangerous_forms_are_caught_and_safe_ones_are_left_alone() {
         made = Some((form, catalog));
     }
     let caught = score.dangerous - score.missed.len();
+    assert!(
+        planned.made > 600 && planned.dangers.len() * 100 <= planned.made * 3,
+        "{:#?}",
+        planned.dangers
+    );
     println!("{} plans, {} forms without a way; dangerous:", planned.made, planned.without_way);
     planned.dangers.iter().for_each(|danger| println!("  {danger}"));
     println!("{caught} of {} dangerous forms are caught; not:", score.dangerous);

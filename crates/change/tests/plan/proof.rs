@@ -127,6 +127,10 @@ async fn columns_tables_and_partitions_go_their_own_way() {
             &["expand", "expand", "backfill", "validate", "validate", "switch"],
         ),
         (
+            "alter table customer add column account_id int default 1 references account (id)",
+            &["expand", "validate", "validate"],
+        ),
+        (
             "alter table customer add column age int check (age > 0) unique",
             &["expand", "validate", "validate", "validate", "switch"],
         ),

@@ -37,7 +37,7 @@ pub(super) fn add(
     let kept: Vec<&str> = column
         .constraints
         .iter()
-        .filter(|c| stays_inline(c, volatile.is_some()))
+        .filter(|c| stays_inline(c, volatile.is_some(), column.default().is_some()))
         .map(|c| world.cut(c.span))
         .collect();
     let collation = column.collation.as_ref().map(|name| format!(" collate {}", world.cut(name.span)));
@@ -58,18 +58,18 @@ pub(super) fn add(
         fill_with_default(draft, table, name, default);
     }
     for inline in &column.constraints {
-        make_strict(draft, table, column, inline, volatile.is_some())?;
+        make_strict(draft, world, table, column, inline, volatile.is_some())?;
     }
     Ok(())
 }
 
 /// What can be said with the bare column without looking at a row.
-fn stays_inline(constraint: &ColumnConstraint, is_filled_later: bool) -> bool {
+fn stays_inline(constraint: &ColumnConstraint, is_filled_later: bool, has_default: bool) -> bool {
     match &constraint.kind {
         Kind::Default(_) | Kind::NotNull { .. } => !is_filled_later,
         Kind::Null => true,
         // Without a default there is nothing to check.
-        Kind::References(_) => !is_filled_later,
+        Kind::References(_) => !is_filled_later && !has_default,
         _ => false,
     }
 }
@@ -101,6 +101,7 @@ fn fill_with_default(draft: &mut Draft, table: &Relation, column: &str, default:
 
 pub(super) fn make_strict(
     draft: &mut Draft,
+    world: &World<'_>,
     table: &Relation,
     column: &ColumnDefinition,
     inline: &ColumnConstraint,
@@ -144,6 +145,15 @@ pub(super) fn make_strict(
                 "a foreign key whose column gets a value for every row; add the key in a statement of its own",
                 table,
             ));
+        }
+        Kind::References(_) if column.default().is_some() => {
+            let fallback = default_name(&table.name.name, name, "fkey");
+            let key = inline.name.as_ref().map_or(fallback, |name| name.name.clone());
+            let from = inline.name.as_ref().map_or(inline.span.start, |name| name.span.end);
+            let references = world.text.get(from..inline.span.end).unwrap_or_default();
+            let definition = template!("inline_reference")
+                .with(&[("column", &identifier(name)), ("references", references.trim())]);
+            constraint::declare_and_validate(draft, table, &key, &definition);
         }
         _ => {}
     }

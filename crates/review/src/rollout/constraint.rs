@@ -209,7 +209,9 @@ fn keep_validity(draft: &mut Draft, stage: Stage, table: &Relation, standing: &s
 
 /// Whether a constraint can be declared without a look at the rows.
 fn can_wait(definition: &str) -> bool {
-    ["CHECK", "FOREIGN KEY"].iter().any(|word| definition.starts_with(word))
+    ["CHECK", "FOREIGN KEY"]
+        .iter()
+        .any(|word| definition.get(..word.len()).is_some_and(|head| head.eq_ignore_ascii_case(word)))
 }
 
 /// A constraint as it was; not checked again over all rows, which were under it until a moment ago.

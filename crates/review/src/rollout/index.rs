@@ -21,6 +21,10 @@ pub(super) fn create(
         None => default_name(&table.name, &key_names(create), "idx"),
     };
     let index = Name::new(&table.schema, &name);
+    if create.if_not_exists && world.catalog.index(Some(&table.schema), &name).is_some() {
+        draft.note(format!("The index {name} is there already, so that IF NOT EXISTS leaves it as it is."));
+        return Ok(());
+    }
     let Some(relation) = world.filled(&create.table) else {
         draft.transaction(
             Stage::Expand,
@@ -34,6 +38,13 @@ pub(super) fn create(
     let definition = after_table(world, located, create);
     if relation.kind == RelationKind::PartitionedTable && !create.is_only {
         return on_partitions(draft, world, relation, [&index, &index], create, definition);
+    }
+    if relation.kind == RelationKind::PartitionedTable {
+        // ONLY the parent: it reads no row.
+        let title = format!("declare index {name} on {} alone", table.name);
+        let undo = template!("drop_partitioned_index").with(&[("index", &index.quoted())]);
+        draft.transaction(Stage::Validate, title, vec![located_text(located)], Undo::By(vec![undo]));
+        return Ok(());
     }
     build(draft, Stage::Validate, unique, &index, &table, definition);
     Ok(())
@@ -129,6 +140,12 @@ pub(super) fn drop(draft: &mut Draft, world: &World<'_>, located: &Located, drop
                     None,
                     Undo::By(vec![rebuild(table, index)]),
                 );
+            }
+            None if drop.if_exists => {
+                draft.note(format!(
+                    "The index {} is not there, so that IF EXISTS drops nothing.",
+                    target.name
+                ));
             }
             _ => {
                 let title = format!("take index {} away", target.name);

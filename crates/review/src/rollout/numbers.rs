@@ -89,7 +89,7 @@ pub(super) fn add(
     let is_done =
         |kind: &Kind| matches!(kind, Kind::PrimaryKey { .. } | Kind::NotNull { .. } | Kind::Identity { .. });
     for inline in column.constraints.iter().filter(|one| !is_done(&one.kind)) {
-        make_strict(draft, table, column, inline, true)?;
+        make_strict(draft, world, table, column, inline, true)?;
     }
     Ok(())
 }
