@@ -201,18 +201,26 @@ fn explain(error: &serde_json::Error, text: &str, pointer: Option<String>) -> Er
         }
         _ => malformed(format!("{reason} at {place}")),
     };
-    let line = text.split('\n').nth(error.line().saturating_sub(1)).unwrap_or_default();
-    let rest = line.as_bytes().get(error.column().saturating_sub(1)..).unwrap_or_default();
-    let no_number = ["NaN", "nan", "Infinity", "-Infinity", "I"];
     if error.is_eof() {
         explained.expected("the rest of the text, which ends there")
     } else if reason.starts_with("number out of range") {
         explained.expected("a number between -1.7976931348623157e308 and 1.7976931348623157e308, or a string")
-    } else if no_number.iter().any(|word| rest.starts_with(word.as_bytes())) {
+    } else if ["nan", "infinity"].iter().any(|word| word_at(text, error).eq_ignore_ascii_case(word)) {
         explained.expected("a number, null or a string: JSON has no `NaN` and no infinity")
     } else {
         explained
     }
+}
+
+/// The word that the reader stopped in: it points at the first letter that no word of JSON has there.
+fn word_at<'a>(text: &'a str, error: &serde_json::Error) -> &'a str {
+    let line = text.split('\n').nth(error.line().saturating_sub(1)).unwrap_or_default();
+    let at = error.column().saturating_sub(1).min(line.len());
+    let Some((before, after)) = line.split_at_checked(at) else { return "" };
+    let is_letter = |letter: char| letter.is_ascii_alphabetic();
+    let start = before.trim_end_matches(is_letter).len();
+    let end = at + after.len() - after.trim_start_matches(['-', '+']).trim_start_matches(is_letter).len();
+    line[start..end].trim_start_matches(['-', '+'])
 }
 
 /// Line and column of a byte, both from 1; columns count bytes, as the reader's own messages do.
