@@ -108,7 +108,7 @@ fn runs_and_counters_are_known_by_what_they_are() {
 fn what_has_no_number_of_its_own_is_there_or_gone() {
     let doctor = |codes: &[&str]| {
         let finding = |code: &&str| {
-            let mut finding = Finding::new(*code, Severity::High, "it is so");
+            let mut finding = Finding::new(code, Severity::High, "it is so");
             // The size of a table, which no remedy makes smaller.
             finding.counts.extend([("rows".to_owned(), 9_000), ("mean_ms".to_owned(), 700)]);
             finding

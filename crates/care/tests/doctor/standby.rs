@@ -38,25 +38,25 @@ async fn a_standby_answers_every_check_or_says_why_not() {
     let there = postmaster.target().clone().with_database("shop");
     until_streaming(&target).await;
 
-    for (name, user) in [("standby", None), ("standby, pg_monitor alone", Some("watcher"))] {
-        let visited = user.map_or_else(|| there.clone(), |user| as_user(&there, user));
-        let diagnosis = diagnosed(&visited, &Options::default()).await;
-        whole(name, &diagnosis);
-        let line = |code: &str| {
-            diagnosis.lines.iter().find(|(said, _)| *said == code).map(|(_, line)| line.as_str())
-        };
-        assert!(
-            line("replica-health").is_some_and(|line| !line.contains("this server is a primary")),
-            "{name}"
-        );
-    }
-    let diagnosis = diagnosed(&target, &Options::default()).await;
-    whole("primary", &diagnosis);
-    let lag = diagnosis.lines.iter().find(|(code, _)| *code == "replication-lag").expect("a line");
-    assert!(!lag.1.contains("no standby"), "{}", lag.1);
-
+    let of_owner = diagnosed(&there, &Options::default()).await;
+    let of_watcher = diagnosed(&as_user(&there, "watcher"), &Options::default()).await;
+    let of_primary = diagnosed(&target, &Options::default()).await;
+    // Before anything is said against it, so that no server outlives a failure.
     standby.remove().await.expect("to remove the standby");
     primary.remove().await;
+
+    let line = |diagnosis: &Diagnosis, wanted: &str| {
+        let found = diagnosis.lines.iter().find(|(code, _)| *code == wanted);
+        found.map(|(_, line)| line.clone()).unwrap_or_default()
+    };
+    for (name, diagnosis) in [("standby", of_owner), ("standby, pg_monitor alone", of_watcher)] {
+        whole(name, &diagnosis);
+        let said = line(&diagnosis, "replica-health");
+        assert!(!said.is_empty() && !said.contains("is a primary"), "{name}: {said}");
+    }
+    whole("primary", &of_primary);
+    let said = line(&of_primary, "replication-lag");
+    assert!(!said.is_empty() && !said.contains("no standby"), "{said}");
 }
 
 /// No check is silent, none failed, and nothing bad is said of what is well.
