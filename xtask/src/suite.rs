@@ -44,7 +44,7 @@ pub(crate) fn run(is_quick: bool) -> Result<()> {
     outcomes.push(step("tests", || tests(is_quick, pg_bin)));
     if !is_quick {
         match servers::fetch(ENDS) {
-            Ok(found) => outcomes.push(step("versions", || tests_on(&found))),
+            Ok(found) => outcomes.push(step("versions", || tests_on(&found, pg_bin))),
             Err(message) => eprintln!(
                 "\n== versions\nWARNING: NOT TESTED on PostgreSQL {ENDS:?}: their servers could not be fetched: {message}\n\
                  `cargo xtask test --versions 14,18` does it where the registries can be reached"
@@ -59,24 +59,34 @@ pub(crate) fn run(is_quick: bool) -> Result<()> {
 pub(crate) fn on_versions(list: &str) -> Result<()> {
     let versions: Vec<String> = list.split(',').map(|version| version.trim().to_owned()).collect();
     let found = servers::fetch(&servers::wanted(&versions)?)?;
-    let outcomes = [step("versions", || tests_on(&found)), step("clean up", cluster::remove_throw_away)];
+    let programs = setup::run(postgres::named_folder(&[])?.as_deref())?;
+    let pg_bin = programs.folder.as_os_str();
+    let outcomes =
+        [step("versions", || tests_on(&found, pg_bin)), step("clean up", cluster::remove_throw_away)];
     conclude(&outcomes)
 }
 
-/// The first of them stands for the installed one, so that nothing runs that is not asked for.
-fn tests_on(found: &[(u32, PathBuf)]) -> Result<()> {
-    let Some((_, first)) = found.first() else { return Err("no version was named".to_owned()) };
+/// Beside the installed one, on which these suites run what does not depend on the version.
+fn tests_on(found: &[(u32, PathBuf)], pg_bin: &OsStr) -> Result<()> {
     let suites = on_every_version(&Tree::read()?);
     // The same packages as in the step before, so that nothing is built anew.
     let mut command = if process::output(&mut process::cargo(&["nextest", "--version"])).is_some() {
         let filters: Vec<String> = suites.iter().map(Suite::filter).collect();
-        process::cargo(&["nextest", "run", "--workspace", "--no-tests", "fail", "-E", &filters.join(" + ")])
+        process::cargo(&[
+            "nextest",
+            "run",
+            "--workspace",
+            "--profile",
+            "versions",
+            "-E",
+            &filters.join(" + "),
+        ])
     } else {
         let mut test = process::cargo(&["test", "--workspace", "--no-fail-fast"]);
         test.args(suites.iter().flat_map(|suite| ["--test", suite.program.as_str()]));
         test
     };
-    command.env("PG_BIN", first);
+    command.env("PG_BIN", pg_bin);
     command.envs(found.iter().map(|(major, bin)| (servers::variable(*major), bin)));
     process::run(&mut command)
 }
