@@ -13,6 +13,7 @@ use posthaste_engine::failure::{Unsettled, classify_unsettled};
 use posthaste_store::queue as store;
 use posthaste_store::segment::Segment;
 use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -157,6 +158,7 @@ struct Counter {
     claim: Claim,
     look_behind_at: Instant,
     look_again_at: Instant,
+    giving_back: JoinSet<()>,
     /// Who waits until nothing is claimed ahead any more.
     leaving: Vec<oneshot::Sender<()>>,
     /// The last claim found less than it asked for.
@@ -180,6 +182,7 @@ impl Counter {
             ahead: Ahead::default(),
             demand: Demand::default(),
             claim: Claim { count: 0, visibility_seconds: 0, kept_for: Duration::ZERO, looks_behind: false },
+            giving_back: JoinSet::new(),
             leaving: Vec::new(),
             look_behind_at: now,
             look_again_at: now,
@@ -295,7 +298,7 @@ impl Counter {
         }
         if !unwanted.is_empty() {
             let broker = broker.clone();
-            tokio::spawn(async move { give_back(&broker, unwanted).await });
+            self.giving_back.spawn(async move { give_back(&broker, unwanted).await });
         }
     }
 
@@ -319,9 +322,11 @@ impl Counter {
     }
 
     async fn let_leave(&mut self, broker: &Broker) {
+        while self.giving_back.try_join_next().is_some() {}
         if self.leaving.is_empty() {
             return;
         }
+        while self.giving_back.join_next().await.is_some() {}
         self.demand.missed();
         give_back(broker, self.ahead.take_all()).await;
         for done in self.leaving.drain(..) {

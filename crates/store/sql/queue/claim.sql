@@ -19,7 +19,9 @@ with state as materialized (
     order by l.id desc
     limit 1
 ), picked as materialized (
-    select *
+    select
+        b.is_ahead, b.xid, b.seq, b.id, b.receives, b.tracked, b.sent_at, b.event_id, b.subscription_id, b.attributes,
+        b.payload
     from (
         (
             select false as is_ahead, m.*
@@ -72,7 +74,7 @@ with state as materialized (
             order by m.xid, m.seq
             limit $1
         ) m
-    ) branches
+    ) b
     limit $1
 ), tally as materialized (
     select
