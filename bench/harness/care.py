@@ -130,9 +130,10 @@ def integrity(cluster, options):
 
 
 def checked(cluster, options):
+    rest = [] if options.rest is None else ["--rest", str(options.rest)]
     started = time.monotonic()
     found = subprocess.run([options.posthaste, "integrity", "--database", cluster.environment("techshop")["DATABASE_URL"],
-                            "--format", "json", "--fail-on", "never"], check=True, stdout=subprocess.PIPE)
+                            "--format", "json", "--fail-on", "never", *rest], check=True, stdout=subprocess.PIPE)
     seconds = time.monotonic() - started
     return {"seconds": round(seconds, 2), "findings": len(json.loads(found.stdout)["findings"])}
 

@@ -260,6 +260,8 @@ const ELSEWHERE: &[(&Metric, &str, &str)] = &[
     (&names::DEFERRALS, "deliver/src/gate.rs", "metrics.deferred("),
     (&names::BREAKER_STATE, "deliver/src/gate.rs", "metrics.breaker_state.set"),
     (&names::BREAKER_TRIPS, "deliver/src/gate.rs", "metrics.breaker_trips.increment"),
+    (&names::SPANS_EXPORTED, "deliver/src/export.rs", "self.metrics.exported"),
+    (&names::SPANS_DROPPED, "deliver/src/export.rs", "self.metrics.refused"),
     (&names::HTTP_REQUESTS, "web/src/request.rs", "metrics.answered("),
     (&names::HTTP_DURATION, "web/src/request.rs", "metrics.answered("),
     (&names::HTTP_IN_FLIGHT, "web/src/request.rs", "metrics.in_flight.increment"),

@@ -4,6 +4,8 @@
 -- append-mostly, so that nobody's long snapshot and no backlog slows it down; what is the exception (retry,
 -- delay, death) may cost a row of its own.
 --
+-- posthaste: ignore-file dynamic-sql because each queue has tables of its own, and a call locks only those of its queue
+--
 -- posthaste: ignore-file int4-key because what is counted so is declared by people, not made by events
 
 -- The database's clock, which decides leases and due times. Tests move it by the setting, never by the system.

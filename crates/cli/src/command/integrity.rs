@@ -50,8 +50,8 @@ pub(crate) struct What {
     /// How long a statement may run; tables are read in pieces that take far less.
     #[arg(long, value_name = "MS", default_value_t = 60_000, value_parser = clap::value_parser!(u32).range(100..))]
     statement_timeout_ms: u32,
-    /// Leave the server alone for this part of the time that each statement took.
-    #[arg(long, value_name = "SHARE", default_value_t = 0.1)]
+    /// Leave the server alone for so many times as long as each statement took; 0 is as fast as it goes.
+    #[arg(long, value_name = "TIMES", default_value_t = 2.0)]
     rest: f64,
 }
 

@@ -33,16 +33,16 @@ const FILE: &str = "posthaste.toml";
 #[derive(Args, Clone, Debug, Default)]
 pub(crate) struct Place {
     /// The configuration file; without it, posthaste.toml where there is one.
-    #[arg(long, global = true, env = "POSTHASTE_CONFIG", value_name = "FILE", help_heading = "Place")]
+    #[arg(long, global = true, env = "POSTHASTE_CONFIG", value_name = "FILE", help_heading = "Posthaste's own place")]
     pub config: Option<PathBuf>,
-    /// The database; without it, a private server in the data folder.
-    #[arg(long, global = true, value_name = "URL", help_heading = "Place")]
+    /// Where Posthaste keeps its own events and queues; without it, a private server in the data folder.
+    #[arg(long, global = true, value_name = "URL", help_heading = "Posthaste's own place")]
     pub database_url: Option<String>,
     /// The folder of the private server.
-    #[arg(long, global = true, value_name = "FOLDER", help_heading = "Place")]
+    #[arg(long, global = true, value_name = "FOLDER", help_heading = "Posthaste's own place")]
     pub data_dir: Option<PathBuf>,
     /// The folder with PostgreSQL's programs, for the private server.
-    #[arg(long, global = true, value_name = "FOLDER", help_heading = "Place")]
+    #[arg(long, global = true, value_name = "FOLDER", help_heading = "Posthaste's own place")]
     pub pg_bin: Option<PathBuf>,
 }
 
