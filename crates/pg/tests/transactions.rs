@@ -198,6 +198,9 @@ async fn a_connection_that_is_lost_during_commit_leaves_the_outcome_unknown() {
     let result = transaction(&pool, |tx| async move {
         runs.fetch_add(1, Ordering::SeqCst);
         add_one(&tx, 1).await?;
+        // The driver closes a statement that is dropped without waiting for the answer, which must not be the one that
+        // is cut off. Answers come in order.
+        tx.simple_query("select").await?;
         // COMMIT reaches the server; its answer is cut off.
         proxy.set(Fault::DropAfter { bytes: 1 });
         Ok::<_, Error>(())
