@@ -33,7 +33,13 @@ const FILE: &str = "posthaste.toml";
 #[derive(Args, Clone, Debug, Default)]
 pub(crate) struct Place {
     /// The configuration file; without it, posthaste.toml where there is one.
-    #[arg(long, global = true, env = "POSTHASTE_CONFIG", value_name = "FILE", help_heading = "Posthaste's own place")]
+    #[arg(
+        long,
+        global = true,
+        env = "POSTHASTE_CONFIG",
+        value_name = "FILE",
+        help_heading = "Posthaste's own place"
+    )]
     pub config: Option<PathBuf>,
     /// Where Posthaste keeps its own events and queues; without it, a private server in the data folder.
     #[arg(long, global = true, value_name = "URL", help_heading = "Posthaste's own place")]
