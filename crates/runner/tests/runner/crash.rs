@@ -219,7 +219,8 @@ async fn sessions_that_are_ended_by_others_are_made_again() {
     };
     let (run, ()) = tokio::join!(run, others);
     assert_eq!(run.expect("a run").state, RunState::Done);
+    // The session that works is missed at once; the other one when it is asked again, which may be never.
     let lost = events.all().iter().filter(|event| matches!(event, Event::Reconnected)).count();
-    assert_eq!(lost, 2);
+    assert!((1..=2).contains(&lost), "{lost}");
     check_done(&ground, "the end").await;
 }
