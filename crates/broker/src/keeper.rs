@@ -26,6 +26,8 @@ const TICK_MAX: Duration = Duration::from_secs(1);
 const AWAKE_TICK: Duration = Duration::from_millis(20);
 const EVENTS_BATCH: i64 = 500;
 const DEFERRED_BATCH: i64 = 1_000;
+/// Delayed messages become visible this much later at most, so that those of the same moment do so together.
+const DELAYED_TOGETHER: Duration = Duration::from_millis(10);
 const LEASES_BATCH: i64 = 50;
 const SWEEP_LEASES_EVERY: Duration = Duration::from_millis(500);
 const TIDY_EVERY: Duration = Duration::from_secs(10);
@@ -133,20 +135,19 @@ impl Broker {
         Ok(swept)
     }
 
-    /// Lets delayed messages of a queue become visible; answers with how many did, and when the next will.
-    pub async fn promote(&self, queue: QueueId) -> Result<(usize, Option<Timestamp>)> {
+    /// Lets delayed messages of a queue become visible whose time has come; answers with how many did.
+    pub async fn promote(&self, queue: QueueId) -> Result<usize> {
         let mut moved = 0;
         loop {
             let session = self.pool().get().await.map_err(Error::from)?;
             let half = lead::current_half(&session, queue).await?;
-            let (count, next_at) =
-                lead::sweep_deferred(&session, Segment::new(queue, half), DEFERRED_BATCH).await?;
+            let count = lead::sweep_deferred(&session, Segment::new(queue, half), DEFERRED_BATCH).await?;
             moved += count.unsigned_abs() as usize;
             if count > 0 {
                 self.ring(queue);
             }
             if count < DEFERRED_BATCH {
-                return Ok((moved, next_at));
+                return Ok(moved);
             }
         }
     }
@@ -281,12 +282,11 @@ impl Keeper {
             }
             return Ok(());
         }
-        let (worked, next_at) = self.work().await?;
-        if worked {
+        if self.work().await? {
             return Ok(());
         }
         self.tidy().await?;
-        self.rest(next_at, shutdown).await
+        self.rest(shutdown).await
     }
 
     /// Takes or renews the lead.
@@ -309,37 +309,40 @@ impl Keeper {
         Ok(self.is_leader)
     }
 
-    /// Does what is due; answers with whether there was anything, and when there will be.
-    async fn work(&mut self) -> Result<(bool, Option<Timestamp>)> {
-        let mut worked = self.broker.publish_due().await? > 0;
-        let mut next_at: Option<Timestamp> = None;
-        let catalog = self.broker.catalog();
-        for queue in catalog.queues.keys() {
-            let (moved, next) = self.broker.promote(*queue).await?;
-            worked |= moved > 0;
-            next_at = [next_at, next].into_iter().flatten().min();
+    /// Does what is due; answers with whether there was anything. One look says where: most turns have little to do.
+    async fn work(&mut self) -> Result<bool> {
+        let started = std::time::Instant::now();
+        let session = self.broker.pool().get().await.map_err(Error::from)?;
+        let agenda = lead::agenda(&session).await?;
+        drop(session);
+        let is_due = |at: Option<Timestamp>| at.is_some_and(|at| at <= agenda.now);
+        let mut worked = false;
+        if is_due(agenda.event_at) {
+            worked |= self.broker.publish_due().await? > 0;
+        } else {
+            self.broker.count_tick(0, started.elapsed(), Duration::ZERO);
+        }
+        for (queue, _) in agenda.delayed.iter().filter(|(_, at)| is_due(Some(*at))) {
+            worked |= self.broker.promote(*queue).await? > 0;
+        }
+        if is_due(agenda.redrive_at) {
+            worked |= self.broker.move_due(DEFERRED_BATCH as usize).await? > 0;
         }
         if Instant::now() >= self.sweep_at {
             self.sweep_at = Instant::now() + SWEEP_LEASES_EVERY;
-            let session = self.broker.pool().get().await.map_err(Error::from)?;
-            let now = lead::database_now(&session).await?;
-            drop(session);
             let since = self.swept_until;
-            for queue in catalog.queues.keys() {
+            for queue in self.broker.catalog().queues.keys() {
                 worked |= self.broker.sweep_leases(*queue, since).await? > 0;
             }
-            self.swept_until = now.checked_sub(SWEEP_OVERLAP).ok();
+            self.swept_until = agenda.now.checked_sub(SWEEP_OVERLAP).ok();
         }
-        let (moved, next) = self.broker.move_due(DEFERRED_BATCH as usize).await?;
-        worked |= moved > 0;
-        next_at = [next_at, next].into_iter().flatten().min();
-        Ok((worked, next_at))
+        Ok(worked)
     }
 
     /// Sleeps until the next due time, a bell, or a tick.
     ///
     /// While it sleeps it holds the sleeper's lock, so that a sender in SQL knows to notify; see `posthaste.wake`.
-    async fn rest(&mut self, next_deferred: Option<Timestamp>, shutdown: &CancellationToken) -> Result<()> {
+    async fn rest(&mut self, shutdown: &CancellationToken) -> Result<()> {
         // Registered before the last look, so that a bell rung meanwhile is not missed.
         let bell = self.broker.keeper_bell();
         let rung = bell.notified();
@@ -347,12 +350,9 @@ impl Keeper {
             .await
             .map_err(Error::from)?;
         let may_sleep = lead::try_sleep(&asleep).await?;
-        let (next_due, now) = event::next_due(&asleep).await?;
-        let next_at = [next_due, next_deferred].into_iter().flatten().min();
-        let until_next =
-            next_at.map_or(TICK_MAX, |at| Duration::try_from(at.duration_since(now)).unwrap_or_default());
+        let agenda = lead::agenda(&asleep).await?;
         let longest = if may_sleep { TICK_MAX } else { AWAKE_TICK };
-        let pause = until_next
+        let pause = pause(&agenda)
             .min(longest)
             .min(self.sweep_at.saturating_duration_since(Instant::now()).max(AWAKE_TICK));
         tokio::select! {
@@ -395,4 +395,13 @@ impl Keeper {
             let _ = lead::give_up_lead(&session, "keeper", self.node).await;
         }
     }
+}
+
+/// How long there is nothing to do. Delayed messages that become visible one after the other do so together: what
+/// waits for an endpoint that does not answer comes back every few milliseconds.
+fn pause(agenda: &lead::Agenda) -> Duration {
+    let until = |at: Timestamp| Duration::try_from(at.duration_since(agenda.now)).unwrap_or_default();
+    let on_time = [agenda.event_at, agenda.redrive_at].into_iter().flatten().map(until).min();
+    let together = agenda.delayed.iter().map(|(_, at)| until(*at).max(DELAYED_TOGETHER)).min();
+    [on_time, together].into_iter().flatten().min().unwrap_or(TICK_MAX)
 }

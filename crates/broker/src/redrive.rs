@@ -171,17 +171,14 @@ impl Broker {
         run.map(redrive_out).transpose()?.ok_or_else(|| no_run("just now"))
     }
 
-    /// Gives back letters whose time has come, `limit` at most; answers with how many, and when the next is due.
+    /// Gives back letters whose time has come, `limit` at most; answers with how many.
     ///
     /// They become visible at once, as messages that were never received, under their old ids.
-    pub async fn move_due(&self, limit: usize) -> Result<(u64, Option<Timestamp>)> {
+    pub async fn move_due(&self, limit: usize) -> Result<u64> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let keep_seconds = i64::from(self.options().key_ttl_days) * DAY_SECONDS;
-        let (moved, next_due) = self
-            .transact(|tx| async move {
-                let moved = store::sweep_due(&tx, limit, keep_seconds).await?;
-                Ok::<_, Abort>((moved, store::next_due(&tx).await?))
-            })
+        let moved = self
+            .transact(|tx| async move { Ok::<_, Abort>(store::sweep_due(&tx, limit, keep_seconds).await?) })
             .await?;
         let catalog = self.catalog();
         for (queue, letters) in &moved {
@@ -189,7 +186,7 @@ impl Broker {
                 self.queue_metrics(queue).redriven.increment(*letters);
             }
         }
-        Ok((moved.iter().map(|(_, letters)| letters).sum(), next_due))
+        Ok(moved.iter().map(|(_, letters)| letters).sum())
     }
 
     /// Runs before the one with the id `before`, the newest first.

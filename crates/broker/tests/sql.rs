@@ -368,7 +368,7 @@ async fn a_payload_that_its_schema_refuses_is_a_dead_letter_until_it_is_redriven
 async fn redrive(shop: &Shop) {
     let run = RedriveIn { per_message_delay_jitter: Some(0), ..RedriveIn::default() };
     shop.broker.start_redrive(&run).await.expect("a redrive");
-    assert_eq!(shop.broker.move_due(100).await.expect("moved letters").0, 1);
+    assert_eq!(shop.broker.move_due(100).await.expect("moved letters"), 1);
     assert_eq!(shop.take_up().await, 1);
 }
 

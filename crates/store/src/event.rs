@@ -173,13 +173,6 @@ pub async fn refuse(session: &Session, refused: &[Refused]) -> Result<Vec<(Uuid,
     rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
 }
 
-/// When the next waiting event is due, and the database's clock.
-pub async fn next_due(session: &Session) -> Result<(Option<Timestamp>, Timestamp)> {
-    let statement = session.prepare_cached(sql!("event/next_due")).await?;
-    let row = session.query_one(&statement, &[]).await?;
-    Ok((row.try_get(0)?, row.try_get(1)?))
-}
-
 /// Removes events that nothing needs any more. `oldest` is when the first message was sent that any log still holds.
 pub async fn sweep_expired(session: &Session, limit: i64, oldest: Timestamp) -> Result<u64> {
     let statement = session.prepare_cached(sql!("event/sweep_expired")).await?;

@@ -41,6 +41,33 @@ pub async fn database_now(session: &Session) -> Result<Timestamp> {
     Ok(session.query_one(&statement, &[]).await?.try_get(0)?)
 }
 
+/// What the keeper has to do next.
+#[derive(Clone, Debug)]
+pub struct Agenda {
+    /// The database's clock.
+    pub now: Timestamp,
+    /// When the next event that waits is due.
+    pub event_at: Option<Timestamp>,
+    /// When the next letter of a redrive goes back.
+    pub redrive_at: Option<Timestamp>,
+    /// When the next delayed message of each queue that has some becomes visible.
+    pub delayed: Vec<(QueueId, Timestamp)>,
+}
+
+pub async fn agenda(session: &Session) -> Result<Agenda> {
+    let statement = session.prepare_cached(sql!("node/agenda")).await?;
+    let row = session.query_one(&statement, &[]).await?;
+    let queues: Option<Vec<i32>> = row.try_get(3)?;
+    let times: Option<Vec<Timestamp>> = row.try_get(4)?;
+    let queues = queues.unwrap_or_default().into_iter().map(QueueId);
+    Ok(Agenda {
+        now: row.try_get(0)?,
+        event_at: row.try_get(1)?,
+        redrive_at: row.try_get(2)?,
+        delayed: queues.zip(times.unwrap_or_default()).collect(),
+    })
+}
+
 /// A lease that has run out, locked for this transaction.
 #[derive(Clone, Copy, Debug)]
 pub struct ExpiredLease {
@@ -95,15 +122,10 @@ pub async fn return_lease(
         .collect()
 }
 
-/// Moves delayed messages whose time has come to the log; answers with how many, and when the next are due.
-pub async fn sweep_deferred(
-    session: &Session,
-    segment: Segment,
-    limit: i64,
-) -> Result<(i64, Option<Timestamp>)> {
+/// Moves delayed messages whose time has come to the log; answers with how many.
+pub async fn sweep_deferred(session: &Session, segment: Segment, limit: i64) -> Result<i64> {
     let statement = session.prepare_cached(&statements(segment).sweep_deferred).await?;
-    let row = session.query_one(&statement, &[&segment.queue.0, &limit]).await?;
-    Ok((row.try_get(0)?, row.try_get(1)?))
+    Ok(session.query_one(&statement, &[&segment.queue.0, &limit]).await?.try_get(0)?)
 }
 
 /// How large a segment's log is.

@@ -61,12 +61,6 @@ pub async fn sweep_due(session: &Session, limit: i64, keep_seconds: i64) -> Resu
         .collect()
 }
 
-/// When the next letter goes back.
-pub async fn next_due(session: &Session) -> Result<Option<Timestamp>> {
-    let statement = session.prepare_cached(sql!("redrive/next_due")).await?;
-    session.query_opt(&statement, &[]).await?.map(|row| Ok(row.try_get(0)?)).transpose()
-}
-
 /// A redrive and how far it is.
 #[derive(Clone, Debug)]
 pub struct RedriveRow {

@@ -36,6 +36,9 @@ impl Segment {
 const COLUMNS: &str = "m.xid, m.seq, coalesce(m.id, m.seq) as id, m.receives, m.tracked, m.sent_at, m.event_id, \
                        m.subscription_id, m.attributes, m.payload";
 
+/// What a lease's own snapshot says of the messages ahead of the window.
+const AS_CLAIMED: &str = "and pg_visible_in_snapshot(m.xid, s.now_snapshot)";
+
 /// The statements of one segment, ready to be prepared.
 pub(crate) struct SegmentSql {
     pub(crate) claim: String,
@@ -102,9 +105,20 @@ impl SegmentSql {
                 .replace("{columns}", COLUMNS)
         };
         let here = |template: &str| fill(template, segment);
+        // A lease holds what was there when it was claimed; everybody else sees what is there now.
+        let held_by_lease = |template: &str| {
+            template
+                .replace("{window}", sql!("queue/window"))
+                .replace("{limit}", "(select size from state)")
+                .replace("{unless_later}", AS_CLAIMED)
+        };
+        let next = |template: &str| {
+            let text = template.replace("{window}", sql!("queue/window"));
+            here(&text.replace("{limit}", "$1").replace("{unless_later}", ""))
+        };
         Self {
-            claim: here(sql!("queue/claim")),
-            depth: here(sql!("queue/depth")),
+            claim: next(sql!("queue/claim")),
+            depth: next(sql!("queue/depth")),
             empty: here(sql!("queue/empty")),
             empty_check: here(sql!("queue/empty_check")),
             empty_lock: here(sql!("queue/empty_lock")),
@@ -113,10 +127,10 @@ impl SegmentSql {
             give_back: here(sql!("queue/give_back")),
             kill: here(sql!("queue/kill")),
             oldest: here(sql!("queue/oldest")),
-            peek: here(sql!("queue/peek")),
+            peek: next(sql!("queue/peek")),
             publish: here(sql!("queue/publish")),
-            return_lease: here(sql!("queue/return_lease")),
-            return_lease_to_other: fill(sql!("queue/return_lease"), segment.other()),
+            return_lease: here(&held_by_lease(sql!("queue/return_lease"))),
+            return_lease_to_other: fill(&held_by_lease(sql!("queue/return_lease")), segment.other()),
             send: here(sql!("queue/send")),
             settle: here(sql!("queue/settle")),
             size: here(sql!("queue/size")),

@@ -72,7 +72,7 @@ async fn database(version: &Version) -> (TestDb, Segment) {
     (db, Segment::new(queue, 0))
 }
 
-/// A command (`lock table`, `truncate`, a definition): it has no plan.
+/// A command (`lock table`, `truncate`, a definition) has no plan, and a piece of other statements is in theirs.
 fn is_utility(text: &str) -> bool {
     let code = text.lines().filter(|line| !line.starts_with("--")).collect::<Vec<_>>().join("\n");
     let first = code.split_whitespace().next().unwrap_or_default().to_lowercase();

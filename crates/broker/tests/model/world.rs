@@ -386,7 +386,7 @@ impl World {
     }
 
     async fn promote(&mut self, node: usize, queue: usize) -> Checked {
-        let (moved, _) = text(self.nodes[node].promote(self.segment(queue).queue).await)?;
+        let moved = text(self.nodes[node].promote(self.segment(queue).queue).await)?;
         let expected = self.oracle.promote(queue);
         ensure!(moved == expected, "{moved} delayed messages became visible, expected {expected}");
         Ok(())
@@ -410,7 +410,7 @@ impl World {
             ..RedriveIn::default()
         };
         text(self.nodes[node].start_redrive(&run).await)?;
-        let (moved, _) = text(self.nodes[1 - node].move_due(1_000).await)?;
+        let moved = text(self.nodes[1 - node].move_due(1_000).await)?;
         let before = self.oracle.dead(queue);
         let after = self.dead(queue).await?;
         let gone: Vec<Key> = before.difference(&after).copied().collect();

@@ -3,12 +3,8 @@
 -- locks: row exclusive on the lease table; the caller holds the segment's claim lock (queue/claim_lock.sql)
 -- index: log (xid, seq), lease primary key backwards, event primary key
 --
--- The newest lease row holds the cursor. `late` and `here` are what is left of its window: the messages visible
--- in `cur` but not before. Only when they are used up do `ahead_late` and `ahead` open the next window, up to
--- this statement's own snapshot. A transaction that commits late is known by name and looked up by name: it is
--- never skipped, and an open transaction of anybody's holds nothing back. The branches are read one after the other
--- until there is enough, and none reads more rows than it returns, but for those of transactions that were still open
--- when the window was made.
+-- The newest lease row holds the cursor, and what lies behind it is in queue/window.sql. Only when the window is used
+-- up does the claim open the next one, up to this statement's own snapshot.
 with state as materialized (
     select
         l.late, l.prev_xmax, l.cur, l.pos_xid, l.pos_seq, pg_snapshot_xmax(l.cur) as cur_xmax,
@@ -23,57 +19,7 @@ with state as materialized (
         b.is_ahead, b.xid, b.seq, b.id, b.receives, b.tracked, b.sent_at, b.event_id, b.subscription_id, b.attributes,
         b.payload
     from (
-        (
-            select false as is_ahead, m.*
-            from state s
-            cross join unnest(s.late) as open (xid)
-            cross join lateral (
-                select {columns}
-                from posthaste.{log} m
-                where m.xid = open.xid
-                    and (m.xid, m.seq) > (s.pos_xid, s.pos_seq)
-                    and pg_visible_in_snapshot(m.xid, s.cur)
-                order by m.xid, m.seq
-                limit $1
-            ) m
-            order by m.xid, m.seq
-        )
-        union all
-        select false, m.*
-        from state s
-        cross join lateral (
-            select {columns}
-            from posthaste.{log} m
-            where (m.xid, m.seq) > (s.from_xid, s.from_seq)
-                and m.xid < s.cur_xmax
-                and pg_visible_in_snapshot(m.xid, s.cur)
-            order by m.xid, m.seq
-            limit $1
-        ) m
-        union all
-        (
-            select true, m.*
-            from state s
-            cross join pg_snapshot_xip(s.cur) as open (xid)
-            cross join lateral (
-                select {columns}
-                from posthaste.{log} m
-                where m.xid = open.xid
-                order by m.xid, m.seq
-                limit $1
-            ) m
-            order by m.xid, m.seq
-        )
-        union all
-        select true, m.*
-        from state s
-        cross join lateral (
-            select {columns}
-            from posthaste.{log} m
-            where m.xid >= s.cur_xmax
-            order by m.xid, m.seq
-            limit $1
-        ) m
+        {window}
     ) b
     limit $1
 ), tally as materialized (

@@ -3,7 +3,7 @@
 -- locks: access share on the log and lease tables
 -- index: log (xid, seq), lease primary key backwards, lease (expires_at)
 --
--- Walks the same way as queue/claim.sql and takes nothing.
+-- What is visible is what a claim would take next: see queue/window.sql.
 with state as materialized (
     select
         l.late, l.prev_xmax, l.cur, l.pos_xid, l.pos_seq, pg_snapshot_xmax(l.cur) as cur_xmax,
@@ -12,64 +12,16 @@ with state as materialized (
     from posthaste.{lease} l
     order by l.id desc
     limit 1
-), late as materialized (
-    select m.*
-    from state s
-    cross join unnest(s.late) as open (xid)
-    cross join lateral (
-        select m.xid, m.seq, m.sent_at
-        from posthaste.{log} m
-        where m.xid = open.xid
-            and (m.xid, m.seq) > (s.pos_xid, s.pos_seq)
-            and pg_visible_in_snapshot(m.xid, s.cur)
-        order by m.xid, m.seq
-        limit $1
-    ) m
-    order by m.xid, m.seq
+), visible as materialized (
+    select w.xid, w.seq, w.sent_at
+    from (
+        {window}
+    ) w
     limit $1
-), here as materialized (
-    select m.*
-    from state s
-    cross join lateral (
-        select m.xid, m.seq, m.sent_at
-        from posthaste.{log} m
-        where (m.xid, m.seq) > (s.from_xid, s.from_seq)
-            and m.xid < s.cur_xmax
-            and pg_visible_in_snapshot(m.xid, s.cur)
-        order by m.xid, m.seq
-        limit $1 - (select count(*) from late)
-    ) m
-), ahead_late as materialized (
-    select m.*
-    from state s
-    cross join pg_snapshot_xip(s.cur) as open (xid)
-    cross join lateral (
-        select m.xid, m.seq, m.sent_at
-        from posthaste.{log} m
-        where m.xid = open.xid
-        order by m.xid, m.seq
-        limit $1 - (select count(*) from late) - (select count(*) from here)
-    ) m
-    order by m.xid, m.seq
-    limit $1 - (select count(*) from late) - (select count(*) from here)
-), ahead as materialized (
-    select m.*
-    from state s
-    cross join lateral (
-        select m.xid, m.seq, m.sent_at
-        from posthaste.{log} m
-        where m.xid >= s.cur_xmax
-        order by m.xid, m.seq
-        limit $1 - (select count(*) from late) - (select count(*) from here) - (select count(*) from ahead_late)
-    ) m
 )
 select
-    (select count(*) from late) + (select count(*) from here)
-        + (select count(*) from ahead_late) + (select count(*) from ahead) as visible,
-    coalesce(
-        (select sent_at from late limit 1), (select sent_at from here limit 1),
-        (select sent_at from ahead_late limit 1), (select sent_at from ahead limit 1)
-    ) as oldest_sent_at,
+    (select count(*) from visible) as visible,
+    (select v.sent_at from visible v limit 1) as oldest_sent_at,
     (
         select coalesce(sum(open.size - open.done), 0)::bigint
         from (

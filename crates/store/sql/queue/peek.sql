@@ -10,61 +10,15 @@ with state as materialized (
     from posthaste.{lease} l
     order by l.id desc
     limit 1
-), late as materialized (
-    select m.*
-    from state s
-    cross join unnest(s.late) as open (xid)
-    cross join lateral (
-        select {columns}
-        from posthaste.{log} m
-        where m.xid = open.xid
-            and (m.xid, m.seq) > (s.pos_xid, s.pos_seq)
-            and pg_visible_in_snapshot(m.xid, s.cur)
-        order by m.xid, m.seq
-        limit $1
-    ) m
-    order by m.xid, m.seq
-    limit $1
-), here as materialized (
-    select m.*
-    from state s
-    cross join lateral (
-        select {columns}
-        from posthaste.{log} m
-        where (m.xid, m.seq) > (s.from_xid, s.from_seq)
-            and m.xid < s.cur_xmax
-            and pg_visible_in_snapshot(m.xid, s.cur)
-        order by m.xid, m.seq
-        limit $1 - (select count(*) from late)
-    ) m
-), ahead_late as materialized (
-    select m.*
-    from state s
-    cross join pg_snapshot_xip(s.cur) as open (xid)
-    cross join lateral (
-        select {columns}
-        from posthaste.{log} m
-        where m.xid = open.xid
-        order by m.xid, m.seq
-        limit $1 - (select count(*) from late) - (select count(*) from here)
-    ) m
-    order by m.xid, m.seq
-    limit $1 - (select count(*) from late) - (select count(*) from here)
-), ahead as materialized (
-    select m.*
-    from state s
-    cross join lateral (
-        select {columns}
-        from posthaste.{log} m
-        where m.xid >= s.cur_xmax
-        order by m.xid, m.seq
-        limit $1 - (select count(*) from late) - (select count(*) from here) - (select count(*) from ahead_late)
-    ) m
 )
 select
     m.id, m.receives, m.sent_at, m.event_id, m.subscription_id, m.attributes, coalesce(m.payload, e.payload) as payload,
     e.type
 from (
-    select * from late union all select * from here union all select * from ahead_late union all select * from ahead
+    select w.*
+    from (
+        {window}
+    ) w
+    limit $1
 ) m
 left join lateral (select e.type, e.payload from posthaste.event e where e.id = m.event_id offset 0) e on true

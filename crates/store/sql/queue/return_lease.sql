@@ -3,7 +3,7 @@
 -- locks: row locks on the lease, event; row exclusive on the current log, dead_letter
 -- index: log (xid, seq), lease primary key, extension primary key, event primary key
 --
--- Recomputes what the lease holds, as queue/claim.sql did: between the cursor of the row before and its own.
+-- What the lease holds is what its claim found: what lies between the cursor of the row before and its own.
 with mine as materialized (
     select l.id, l.size, l.settled, l.returned, l.cur
     from posthaste.{lease} l
@@ -18,67 +18,19 @@ with mine as materialized (
     where l.id < $1
     order by l.id desc
     limit 1
-), late as materialized (
-    select m.*
-    from state s
-    cross join unnest(s.late) as open (xid)
-    cross join lateral (
-        select {columns}
-        from posthaste.{log} m
-        where m.xid = open.xid
-            and (m.xid, m.seq) > (s.pos_xid, s.pos_seq)
-            and pg_visible_in_snapshot(m.xid, s.cur)
-        order by m.xid, m.seq
-        limit (select size from state)
-    ) m
-    order by m.xid, m.seq
+), held as materialized (
+    select w.*
+    from (
+        {window}
+    ) w
     limit (select size from state)
-), here as materialized (
-    select m.*
-    from state s
-    cross join lateral (
-        select {columns}
-        from posthaste.{log} m
-        where (m.xid, m.seq) > (s.from_xid, s.from_seq)
-            and m.xid < s.cur_xmax
-            and pg_visible_in_snapshot(m.xid, s.cur)
-        order by m.xid, m.seq
-        limit (select size from state) - (select count(*) from late)
-    ) m
-), ahead_late as materialized (
-    select m.*
-    from state s
-    cross join pg_snapshot_xip(s.cur) as open (xid)
-    cross join lateral (
-        select {columns}
-        from posthaste.{log} m
-        where m.xid = open.xid
-            and pg_visible_in_snapshot(m.xid, s.now_snapshot)
-        order by m.xid, m.seq
-        limit (select size from state) - (select count(*) from late) - (select count(*) from here)
-    ) m
-    order by m.xid, m.seq
-    limit (select size from state) - (select count(*) from late) - (select count(*) from here)
-), ahead as materialized (
-    select m.*
-    from state s
-    cross join lateral (
-        select {columns}
-        from posthaste.{log} m
-        where m.xid >= s.cur_xmax
-            and pg_visible_in_snapshot(m.xid, s.now_snapshot)
-        order by m.xid, m.seq
-        limit (select size from state) - (select count(*) from late) - (select count(*) from here) - (select count(*) from ahead_late)
-    ) m
 ), extended as materialized (
     select x.seq, x.expires_at
     from posthaste.extension x
     where x.queue_id = $2 and x.segment = $3 and x.lease_id = $1 and x.expires_at > posthaste.now()
 ), rest as materialized (
     select c.*
-    from (
-        select * from late union all select * from here union all select * from ahead_late union all select * from ahead
-    ) c, mine m
+    from held c, mine m
     where not (m.settled @> c.seq or m.returned @> c.seq)
         and not exists (select from extended x where x.seq = c.seq)
 ), back as (

@@ -29,12 +29,5 @@ with due as materialized (
     from taken t
     where e.id = t.event_id and e.expires_at < posthaste.now()
 )
-select
-    (select count(*) from moved) as moved,
-    (
-        select d.visible_at
-        from posthaste.deferred d
-        where d.queue_id = $1 and not exists (select from due where due.id = d.id)
-        order by d.visible_at
-        limit 1
-    ) as next_at
+select count(*) as moved
+from moved

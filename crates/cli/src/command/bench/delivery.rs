@@ -38,8 +38,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 #[derive(Args, Debug)]
 #[command(before_long_help = "Examples:\n  \
     posthaste bench delivery\n  \
-    posthaste bench delivery --events 1000000       whether memory stays flat\n  \
-    posthaste bench delivery --stalled 1            what a stalled endpoint costs the other nine")]
+    posthaste bench delivery --events 1000000       # whether memory stays flat\n  \
+    # what a stalled endpoint costs the other nine\n  \
+    posthaste bench delivery --stalled 1")]
 pub(crate) struct Delivery {
     /// Events that are sent in batches.
     #[arg(long, default_value_t = 100_000)]
@@ -101,8 +102,8 @@ struct Way {
 struct Stalled {
     endpoints: usize,
     /// Of the other endpoints.
-    without_per_second: f64,
-    with_per_second: f64,
+    without: Way,
+    with: Way,
     ratio: f64,
 }
 
@@ -127,16 +128,18 @@ impl Delivery {
             let with = run.flood(self.batch, self.events, healthy).await?;
             measured.stalled = Some(Stalled {
                 endpoints: self.stalled,
-                without_per_second: without.events_per_second,
-                with_per_second: with.events_per_second,
                 ratio: ratio(with.events_per_second, without.events_per_second),
+                without,
+                with,
             });
         } else {
             measured.batches = Some(run.flood(self.batch, self.events, ENDPOINTS).await?);
             measured.one_by_one = Some(run.flood(1, self.single_events, ENDPOINTS).await?);
         }
         measured.bare_per_second = self.bare(receiver.address).await?;
-        for way in [&mut measured.batches, &mut measured.one_by_one].into_iter().flatten() {
+        let stalled =
+            measured.stalled.iter_mut().flat_map(|stalled| [&mut stalled.without, &mut stalled.with]);
+        for way in [&mut measured.batches, &mut measured.one_by_one].into_iter().flatten().chain(stalled) {
             way.share_of_bare = ratio(way.events_per_second, measured.bare_per_second);
         }
         // What a stalled endpoint holds would only be waited for.
