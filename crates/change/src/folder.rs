@@ -5,6 +5,7 @@
 
 mod dbmate;
 mod diesel;
+mod environment;
 mod flyway;
 mod golang_migrate;
 mod goose;
@@ -35,7 +36,8 @@ pub struct Source {
     pub text: String,
     /// Where the text begins in its file, from 1.
     pub first_line: u32,
-    pub wrapping: Wrapping,
+    /// What the tool puts around it, where its statements do not decide that (see [`Source::wrapping`]).
+    pub wrapping: Option<Wrapping>,
     /// The text as it was before the tool filled it in, where that makes a difference.
     pub raw: Option<String>,
 }
@@ -252,9 +254,14 @@ impl Problems {
 }
 
 impl Source {
+    /// What the tool puts around it.
+    pub fn wrapping(&self) -> Wrapping {
+        self.wrapping.unwrap_or_else(|| Wrapping::of_outsiders(outline::has_outsider(&self.text)))
+    }
+
     /// A file that goes one way as a whole.
     fn whole(tool: Tool, file: &str, text: String, settings: Option<&str>) -> Self {
-        let wrapping = tool.wrapping(&text, "", settings, || outline::has_outsider(&text));
+        let wrapping = tool.said_wrapping(&text, "", settings);
         Self { file: file.to_owned(), text, first_line: 1, wrapping, raw: None }
     }
 
@@ -262,7 +269,7 @@ impl Source {
     fn sections(tool: Tool, file: &str, text: &str) -> (Option<Self>, Option<Self>) {
         let sections = tool.sections(text);
         let source = |section: Section<'_>| Self {
-            wrapping: tool.wrapping(text, section.options, None, || false),
+            wrapping: tool.said_wrapping(text, section.options, None),
             file: file.to_owned(),
             first_line: u32::try_from(text[..section.range.start].matches('\n').count() + 1)
                 .unwrap_or(u32::MAX),

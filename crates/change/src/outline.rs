@@ -23,9 +23,11 @@ pub(crate) fn has_outsider(text: &str) -> bool {
     posthaste_review::parse(text).statements.iter().any(stands_alone)
 }
 
-/// Whether some statement may be in a transaction.
-pub(crate) fn has_insider(text: &str) -> bool {
-    posthaste_review::parse(text).statements.iter().any(|located| !stands_alone(located))
+/// Whether some statement must not be in a transaction, and another may.
+pub(crate) fn has_both(text: &str) -> bool {
+    let statements = posthaste_review::parse(text).statements;
+    let outsiders = statements.iter().filter(|located| stands_alone(located)).count();
+    outsiders > 0 && outsiders < statements.len()
 }
 
 /// The parts of a source in order, under what its tool puts around them and the file's own BEGIN and COMMIT.
@@ -43,7 +45,9 @@ pub fn parts(source: &Source) -> Result<Vec<Part>, Error> {
         }
     }
     let mut statements = script.statements.as_slice();
-    if source.wrapping == Wrapping::Transaction {
+    let by_statements = || Wrapping::of_outsiders(statements.iter().any(stands_alone));
+    let wrapping = source.wrapping.unwrap_or_else(by_statements);
+    if wrapping == Wrapping::Transaction {
         // A file that is a transaction may also say so itself.
         if let [first, inner @ .., last] = statements
             && word(first) == "begin"
@@ -52,7 +56,7 @@ pub fn parts(source: &Source) -> Result<Vec<Part>, Error> {
             statements = inner;
         }
     }
-    let parts = Builder::run(statements, source.wrapping, |located, message| {
+    let parts = Builder::run(statements, wrapping, |located, message| {
         problems.push(Violation { pointer: place(located.line), message });
     });
     match problems.is_empty() {
@@ -167,7 +171,7 @@ mod tests {
     use super::*;
 
     fn source(text: &str, wrapping: Wrapping) -> Source {
-        Source { file: "a.sql".into(), text: text.into(), first_line: 1, wrapping, raw: None }
+        Source { file: "a.sql".into(), text: text.into(), first_line: 1, wrapping: Some(wrapping), raw: None }
     }
 
     fn check(text: &str, wrapping: Wrapping, expected: &[&str]) {

@@ -51,7 +51,7 @@ fn check(files: &[(&str, &str)], tool: Tool, expected: &[&str]) {
         .migrations
         .iter()
         .map(|m| {
-            let wrapping = match m.up.wrapping {
+            let wrapping = match m.up.wrapping() {
                 Wrapping::Transaction => "transaction",
                 Wrapping::OneQuery => "query",
                 Wrapping::Nothing => "nothing",
@@ -71,6 +71,20 @@ fn check_refused(files: &[(&str, &str)], tool: Tool, says: &[&str]) {
 }
 
 const INDEX: &str = "create index concurrently i on t (a);";
+
+#[test]
+fn goose_takes_variables_where_a_file_says_so() {
+    let made = Made::with(&[(
+        "1_a.sql",
+        "-- +goose Up\nselect '${POSTHASTE_IS_NOT_SET:-one}';\n-- +goose ENVSUB ON\n\
+         select '${POSTHASTE_IS_NOT_SET:-two}';\n-- +goose Down\nselect '${POSTHASTE_IS_NOT_SET-three}';\n",
+    )]);
+    let folder = read(&made.0, Tool::Goose);
+    let [migration] = folder.migrations.as_slice() else { panic!("{folder:?}") };
+    assert!(migration.up.text.contains("'${POSTHASTE_IS_NOT_SET:-one}'"), "{}", migration.up.text);
+    assert!(migration.up.text.contains("select 'two'"), "{}", migration.up.text);
+    assert!(migration.down.as_ref().is_some_and(|down| down.text.contains("select 'three'")));
+}
 
 #[test]
 fn each_tool_has_its_own_files() {
@@ -227,9 +241,9 @@ fn all_that_is_wrong_is_said_at_once() {
         &["V1__a.sql:2: the placeholder `${x}` has no value"],
     );
     check_refused(
-        &[("1_a.sql", "-- +goose Up\n-- +goose ENVSUB ON\nselect '$X';")],
+        &[("1_a.sql", "-- +goose Up\n-- +goose ENVSUB ON\nselect '$POSTHASTE_IS_NOT_SET';")],
         Tool::Goose,
-        &["1_a.sql:2: `+goose ENVSUB ON`"],
+        &["1_a.sql:3: the variable POSTHASTE_IS_NOT_SET is not set"],
     );
     check_refused(
         &[("V1__a.sql", "select 1;"), ("V1.0__b.sql", "select 1;")],

@@ -82,25 +82,33 @@ pub fn review(
         statements: 0,
     };
     let keeps_rollbacks = files.iter().any(|file| file.down.is_some());
-    for some in files.chunks(AHEAD) {
-        for (file, parsed) in some.iter().zip(parse_ahead(some, options)) {
-            if !file.is_base {
-                let mut pass = Pass { file, state: &mut state, options, version, queries, keeps_rollbacks };
-                pass.run(parsed, &mut review);
-            } else if catalog.is_none() {
-                parsed.apply(&mut state);
+    let mut chunks = files.chunks(AHEAD).peekable();
+    let mut parsed = parse_all(chunks.peek().copied().unwrap_or_default(), options);
+    while let Some(some) = chunks.next() {
+        let next = chunks.peek().copied().unwrap_or_default();
+        parsed = thread::scope(|scope| {
+            let ahead = (!next.is_empty()).then(|| scope.spawn(|| parse_all(next, options)));
+            for (file, parsed) in some.iter().zip(parsed) {
+                if !file.is_base {
+                    let mut pass =
+                        Pass { file, state: &mut state, options, version, queries, keeps_rollbacks };
+                    pass.run(parsed, &mut review);
+                } else if catalog.is_none() {
+                    parsed.apply(&mut state);
+                }
+                state.next_file();
             }
-            state.next_file();
-        }
+            ahead.map(joined).unwrap_or_default()
+        });
     }
     review
 }
 
-/// So many files are parsed before the first of them is reviewed: enough to share the work, and few to keep.
-const AHEAD: usize = 64;
+/// So many files are parsed while those before them are reviewed: enough to share the work, and few to keep.
+const AHEAD: usize = 32;
 
 /// To parse is most of the work of a review, and depends on nothing, so that all processors share it.
-fn parse_ahead<'a>(files: &'a [File], options: &Options) -> Vec<Parsed<'a>> {
+fn parse_all<'a>(files: &'a [File], options: &Options) -> Vec<Parsed<'a>> {
     let parse = |files: &'a [File]| files.iter().map(|file| Parsed::of(file, options)).collect::<Vec<_>>();
     let threads = thread::available_parallelism().map_or(1, usize::from).min(files.len());
     if threads < 2 {
@@ -109,9 +117,12 @@ fn parse_ahead<'a>(files: &'a [File], options: &Options) -> Vec<Parsed<'a>> {
     thread::scope(|scope| {
         let parts = files.chunks(files.len().div_ceil(threads));
         let parts: Vec<_> = parts.map(|part| scope.spawn(move || parse(part))).collect();
-        let parsed = parts.into_iter().map(|part| part.join().unwrap_or_else(|panic| resume_unwind(panic)));
-        parsed.flatten().collect()
+        parts.into_iter().flat_map(joined).collect()
     })
+}
+
+fn joined<T>(thread: thread::ScopedJoinHandle<'_, T>) -> T {
+    thread.join().unwrap_or_else(|panic| resume_unwind(panic))
 }
 
 fn skipped(catalog: Option<&Catalog>, has_base: bool) -> Vec<Skipped> {

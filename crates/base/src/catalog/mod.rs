@@ -4,6 +4,7 @@
 //! it. It holds names, types and numbers, and no row of any table. Texts of expressions name everything that is not
 //! the server's own with its schema, and times in UTC. Not for: reading it, and for decisions.
 
+mod places;
 mod relation;
 mod types;
 
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Code, Error, quote};
 
+pub use places::Places;
 pub use relation::{
     Activity, Column, Constraint, ConstraintKind, Dependent, Index, IndexKey, Partition, PartitionKey,
     Reference, Relation, RelationKind, Size, Trigger,
@@ -48,6 +50,8 @@ pub struct Catalog {
     /// What could not be read, and why: a missing grant, a lock that was held.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unread: Vec<String>,
+    #[serde(skip)]
+    pub places: Places,
 }
 
 /// The server and what went on when the catalog was read.
@@ -184,12 +188,14 @@ impl Catalog {
 
     /// A relation by its name, or by the search path when no schema is said.
     pub fn relation(&self, schema: Option<&str>, name: &str) -> Option<&Relation> {
-        let find = |schema: &str| {
-            self.relations.iter().find(|r| is_same(&r.name.name, name) && r.name.schema == schema)
-        };
+        self.place(schema, name).map(|place| &self.relations[place])
+    }
+
+    /// Where a relation is in the list of them.
+    pub fn place(&self, schema: Option<&str>, name: &str) -> Option<usize> {
         match schema {
-            Some(schema) => find(schema),
-            None => self.search_path.iter().find_map(|schema| find(schema)),
+            Some(schema) => self.places.find(&self.relations, schema, name),
+            None => self.search_path.iter().find_map(|one| self.places.find(&self.relations, one, name)),
         }
     }
 

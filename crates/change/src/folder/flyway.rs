@@ -7,7 +7,7 @@
 
 use super::listing::Listing;
 use super::placeholder::Placeholders;
-use super::{Kind, Migration, Order, Problems, Source, Tool, Wrapping};
+use super::{Kind, Migration, Order, Problems, Source, Tool};
 use crate::outline;
 
 struct Parts<'a> {
@@ -134,8 +134,8 @@ fn source(
         }
     };
     let source = Source::whole(Tool::Flyway, path, text, Some(&settings));
-    let is_found = source.wrapping == Wrapping::Nothing && says("executeInTransaction").is_none();
-    if is_found && !placeholders.is_mixed && outline::has_insider(&source.text) {
+    let is_looked_for = source.wrapping.is_none() && !placeholders.is_mixed;
+    if is_looked_for && outline::has_both(&source.text) {
         problems.doubt(
             path,
             "holds statements that must not be in a transaction beside others, which Flyway refuses: give them files \

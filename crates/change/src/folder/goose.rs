@@ -1,10 +1,10 @@
 //! goose: `{version}_{name}.sql` with `-- +goose Up` and `-- +goose Down`; a transaction, unless the file says
 //! `-- +goose NO TRANSACTION`.
 //!
-//! Source: `internal/sqlparser/parser.go`. Not for: migrations in Go, and variables of the environment.
+//! Source: `internal/sqlparser/parser.go`. Not for: migrations in Go.
 
 use super::listing::Listing;
-use super::{Kind, Migration, Order, Problems, Source, Tool, numbered};
+use super::{Kind, Migration, Order, Problems, Source, Tool, environment, numbered};
 
 pub(super) fn is_like(listing: &Listing) -> bool {
     listing.has_line("-- +goose Up")
@@ -22,14 +22,11 @@ pub(super) fn read(listing: &Listing, problems: &mut Problems) -> Vec<Migration>
             continue;
         };
         let Some(text) = listing.text(file, problems) else { continue };
-        if let Some(line) = envsub(&text) {
-            problems.say(
-                &format!("{file}:{line}"),
-                "`+goose ENVSUB ON` takes variables of the environment, which only goose fills in: write the values \
-                 out in the statements, or run this one with goose",
-            );
+        let filled = environment::fill(&text, |name| std::env::var(name).ok());
+        for (line, problem) in &filled.problems {
+            problems.doubt(&format!("{file}:{line}"), problem);
         }
-        let (up, down) = Source::sections(Tool::Goose, file, &text);
+        let (up, down) = Source::sections(Tool::Goose, file, &filled.text);
         let Some(up) = up else {
             problems.say(file, "has no line `-- +goose Up`");
             continue;
@@ -44,13 +41,4 @@ pub(super) fn read(listing: &Listing, problems: &mut Problems) -> Vec<Migration>
         });
     }
     migrations
-}
-
-/// The line that switches variables on.
-fn envsub(text: &str) -> Option<usize> {
-    let is_it = |line: &str| {
-        let words: Vec<&str> = line.trim().trim_start_matches("--").split_whitespace().collect();
-        line.trim_start().starts_with("--") && words.join(" ").eq_ignore_ascii_case("+goose ENVSUB ON")
-    };
-    text.lines().position(is_it).map(|at| at + 1)
 }

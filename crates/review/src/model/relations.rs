@@ -55,7 +55,7 @@ pub(super) fn has_rows(relation: &Relation) -> bool {
 }
 
 pub(super) fn by_name<'a>(catalog: &'a Catalog, name: &Name) -> Option<&'a Relation> {
-    catalog.relations.iter().find(|relation| relation.name == *name)
+    catalog.relation(Some(&name.schema), &name.name)
 }
 
 pub(super) fn default_partition<'a>(catalog: &'a Catalog, parent: &Relation) -> Option<&'a Relation> {

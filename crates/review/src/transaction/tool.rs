@@ -150,9 +150,8 @@ impl Tool {
         sections
     }
 
-    /// What the tool puts around a section of a file. `options` are those of the section; `settings` is the file beside
-    /// it that says more: Diesel's `metadata.toml`, Flyway's `.conf`. `has_outsiders` is whether some statement must not
-    /// be in a transaction, which only some tools look for.
+    /// What the tool puts around a section of a file. `has_outsiders` is whether some statement must not be in a
+    /// transaction, which only some tools look for.
     pub fn wrapping(
         self,
         text: &str,
@@ -160,9 +159,16 @@ impl Tool {
         settings: Option<&str>,
         has_outsiders: impl FnOnce() -> bool,
     ) -> Wrapping {
+        let said = self.said_wrapping(text, options, settings);
+        said.unwrap_or_else(|| Wrapping::of_outsiders(has_outsiders()))
+    }
+
+    /// As `wrapping`; none where the statements decide. `options` are those of the section; `settings` is the file
+    /// beside it that says more: Diesel's `metadata.toml`, Flyway's `.conf`.
+    pub fn said_wrapping(self, text: &str, options: &str, settings: Option<&str>) -> Option<Wrapping> {
         let says = |mark: &str| marks(text).any(|(_, line)| has_words(line, mark));
         let is_off = |key: &str| settings.is_some_and(|settings| is_false(settings, key));
-        match self {
+        Some(match self {
             Tool::Psql | Tool::Rails => Wrapping::Nothing,
             // Neither begins a transaction, and both send the whole file as one query.
             Tool::GolangMigrate | Tool::Prisma => Wrapping::OneQuery,
@@ -178,15 +184,16 @@ impl Tool {
             Tool::Plain if opens_with(text, "no-transaction") => Wrapping::Nothing,
             // Both look for statements that must not be in a transaction, and then make none.
             Tool::Flyway if is_off("executeInTransaction") => Wrapping::Nothing,
-            Tool::Flyway | Tool::Plain => {
-                if has_outsiders() {
-                    Wrapping::Nothing
-                } else {
-                    Wrapping::Transaction
-                }
-            }
+            Tool::Flyway | Tool::Plain => return None,
             _ => Wrapping::Transaction,
-        }
+        })
+    }
+}
+
+impl Wrapping {
+    /// What those tools do that look for statements which must not be in a transaction.
+    pub fn of_outsiders(has_outsiders: bool) -> Self {
+        if has_outsiders { Self::Nothing } else { Self::Transaction }
     }
 }
 

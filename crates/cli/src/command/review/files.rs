@@ -177,8 +177,7 @@ impl Given {
         let has_sections = matches!(folder.tool, Tool::Goose | Tool::Dbmate);
         let text = up.raw.as_ref().filter(|_| has_sections).unwrap_or(&up.text);
         let down = migration.down.as_ref().filter(|_| !has_sections).map(|down| down.text.clone());
-        let wrapping = Some(up.wrapping);
-        self.files.push(File { down, wrapping, ..file_of(folder, &up.file, text.clone()) });
+        self.files.push(File { down, wrapping: up.wrapping, ..file_of(folder, &up.file, text.clone()) });
     }
 
     fn skip(&mut self, what: String, why: String) {
