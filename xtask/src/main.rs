@@ -19,7 +19,7 @@ cargo xtask <task>
   setup [--pg-bin DIR]   make sure that PostgreSQL's server programs are there; install them if not
   demo [ARGUMENTS]       set up, build, and run `posthaste demo ARGUMENTS`
   test [--quick]         set up, then check formatting, lints, tidiness and documents, and run every test, those that
-                         depend on the server's version on 14 and 18 too, when their programs can be fetched;
+                         depend on the server's version on 14 to 18, when their programs can be fetched;
                          --quick leaves out the lints, the other versions, and the tests in modules named `slow`
   test --versions LIST   fetch servers of those versions, such as 14,16,17,18, and run the tests that depend on it
   tidy                   check what the compiler cannot: imports, SQL files, names, links

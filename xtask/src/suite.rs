@@ -7,14 +7,13 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Instant;
 
+use crate::postgres::VERSIONS;
 use crate::tree::Tree;
 use crate::{Result, cluster, postgres, process, servers, setup, tidy};
 
 /// Tests in modules of this name take long; `--quick` leaves them out.
 const SLOW_MODULE: &str = "slow";
 
-/// The oldest and the newest server that Posthaste runs on: what both do, those in between do.
-const ENDS: &[u32] = &[14, 18];
 /// Tests that run on every server whose programs they are told of.
 #[derive(Debug, PartialEq, Eq)]
 struct Suite {
@@ -43,11 +42,13 @@ pub(crate) fn run(is_quick: bool) -> Result<()> {
     let pg_bin = programs.folder.as_os_str();
     outcomes.push(step("tests", || tests(is_quick, pg_bin)));
     if !is_quick {
-        match servers::fetch(ENDS) {
+        // The installed one has its turn with all other tests.
+        let others: Vec<u32> = VERSIONS.filter(|major| *major != programs.version).collect();
+        match servers::fetch(&others) {
             Ok(found) => outcomes.push(step("versions", || tests_on(&found, pg_bin))),
             Err(message) => eprintln!(
-                "\n== versions\nWARNING: NOT TESTED on PostgreSQL {ENDS:?}: their servers could not be fetched: {message}\n\
-                 `cargo xtask test --versions 14,18` does it where the registries can be reached"
+                "\n== versions\nWARNING: NOT TESTED on PostgreSQL {others:?}: their servers could not be fetched: \
+                 {message}\n`cargo xtask test --versions 14,16,17,18` does it where the registries can be reached"
             ),
         }
     }

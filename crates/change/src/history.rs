@@ -234,10 +234,13 @@ pub fn compare(folder: &Folder, history: &History) -> Status {
             Entry { version: version.clone(), name: String::new(), state, file, applied_at: None, note: None }
         }));
     }
-    let last = migrations.iter().rposition(|entry| is_applied(entry.state)).unwrap_or(0);
+    // Repeatable ones come after all others, and come before none.
+    let is_repeatable = |place: usize| folder.migrations.get(place).is_some_and(Migration::is_repeatable);
+    let is_later = |(place, entry): (usize, &Entry)| is_applied(entry.state) && !is_repeatable(place);
+    let applied = migrations.iter().enumerate().filter(|found| is_later(*found)).map(|(place, _)| place);
+    let last = applied.max().unwrap_or(0);
     for (place, entry) in migrations.iter_mut().enumerate() {
-        let is_repeatable = folder.migrations.get(place).is_some_and(Migration::is_repeatable);
-        if place < last && entry.state == State::Pending && !is_repeatable {
+        if place < last && entry.state == State::Pending && !is_repeatable(place) {
             entry.state = State::OutOfOrder;
             entry.note = Some("a later one is applied".into());
         }

@@ -331,6 +331,22 @@ async fn a_file_that_was_edited_after_it_was_applied_is_found() {
 }
 
 #[tokio::test]
+async fn what_is_repeatable_is_no_later_one() {
+    let files = [
+        ("V1__a.sql", TABLE),
+        ("V2__b.sql", "create table later (a int);"),
+        ("U2__b.sql", "drop table later;"),
+        ("R__v.sql", "create or replace view v as select 1 as a;"),
+    ];
+    let site = Site::with(Tool::Flyway, &files).await;
+    assert!(site.up(&UpOptions::default()).await.expect("to apply them"));
+    assert!(site.down().await.expect("to take the last one back"));
+    assert_eq!(site.states().await, ["1 applied", "2 pending", "R v applied"]);
+    assert!(site.up(&UpOptions::default()).await.expect("to apply it again"));
+    assert_eq!(site.states().await, ["1 applied", "2 applied", "R v applied"]);
+}
+
+#[tokio::test]
 async fn gaps_and_lost_files_are_found() {
     let files =
         [("20260101_a.sql", "-- migrate:up\nselect 1;"), ("20260102_b.sql", "-- migrate:up\nselect 1;")];

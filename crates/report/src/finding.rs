@@ -188,13 +188,14 @@ impl Finding {
     }
 }
 
+fn place_of(finding: &Finding) -> (Severity, Option<&Location>, &str, &Object) {
+    (finding.severity, finding.location.as_ref(), &finding.code, &finding.object)
+}
+
 impl Report {
     /// Sorts the findings, worst first and by place, and counts them.
     pub fn new(tool: &str, target: Target, mut findings: Vec<Finding>, mut skipped: Vec<Skipped>) -> Self {
-        findings.sort_by(|a, b| {
-            let key = |f: &Finding| (f.severity, f.location.clone(), f.code.clone(), f.object.clone());
-            key(a).cmp(&key(b))
-        });
+        findings.sort_by(|a, b| place_of(a).cmp(&place_of(b)));
         skipped.sort();
         let count = |severity| findings.iter().filter(|finding| finding.severity == severity).count();
         let summary = Severity::ALL

@@ -3,6 +3,11 @@
 //! A newer node may upgrade beside running older ones: migrations only add, under an advisory lock (so two
 //! nodes do not race) and a short lock timeout with many tries (so nobody queues behind them for long). What they lock
 //! and break is reviewed by our own rules, in a test of the cli: this crate knows nothing of reviews and plans.
+//!
+//! They do not go through the runner of plans. A migration and its row in the table of versions are one transaction, so
+//! that there is nothing to journal and nothing to go on with; nodes that start at once wait here for each other, where
+//! of two runners the second is refused; and a run that stopped would wait for a person, with the nodes behind it. A
+//! migration that has to go over rows in batches would be another matter, and there is none.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;

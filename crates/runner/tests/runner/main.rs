@@ -9,5 +9,6 @@ mod gates;
 mod ground;
 mod keys;
 mod locks;
+mod midway;
 mod statements;
 mod undo;
