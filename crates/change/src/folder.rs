@@ -109,6 +109,14 @@ impl Folder {
         }
     }
 
+    /// Refuses what may be meant and may not.
+    pub fn sure(self) -> Result<Self, Error> {
+        match self.doubts.is_empty() {
+            true => Ok(self),
+            false => Err(refusal(&self.path).violations(self.doubts)),
+        }
+    }
+
     /// The baseline that a database would begin with where nothing was applied: the last one.
     pub fn baseline(&self) -> Option<&Migration> {
         self.migrations.iter().rfind(|migration| migration.kind == Kind::Baseline)
@@ -153,11 +161,7 @@ pub fn detect(path: &Path) -> Result<Vec<Tool>, Error> {
 
 /// Reads the folder as that tool does, to apply what is in it: doubts are refused too.
 pub fn read(path: &Path, tool: Tool) -> Result<Folder, Error> {
-    let folder = look(path, tool)?;
-    match folder.doubts.is_empty() {
-        true => Ok(folder),
-        false => Err(refusal(path).violations(folder.doubts)),
-    }
+    look(path, tool)?.sure()
 }
 
 /// Reads the folder as that tool does, to look at what is in it.
@@ -184,7 +188,7 @@ pub fn look(path: &Path, tool: Tool) -> Result<Folder, Error> {
     check_versions(&migrations, tool, &mut problems);
     for migration in &migrations {
         if posthaste_review::is_empty(&migration.up.text) {
-            problems.doubt(&migration.up.file, "holds no statement");
+            problems.doubt(&migration.up.file, "holds no statement: write one, or remove the file");
         }
     }
     if problems.refused.is_empty() {
@@ -210,7 +214,10 @@ fn check_versions(migrations: &[Migration], tool: Tool, problems: &mut Problems)
         };
         let key = (kind, migration.order.numbers.as_slice(), text);
         if let Some(first) = seen.insert(key, migration) {
-            let message = format!("has the version {} of {}", migration.version, first.up.file);
+            let message = format!(
+                "has the version {} of {}: give the one that is not applied yet another",
+                migration.version, first.up.file
+            );
             problems.say(&migration.up.file, &message);
         }
     }
@@ -219,7 +226,10 @@ fn check_versions(migrations: &[Migration], tool: Tool, problems: &mut Problems)
         for gap in gaps(&numbers) {
             let after = migrations.iter().rev().find(|m| m.order.numbers.first().is_some_and(|n| *n < gap));
             let file = after.map_or("", |migration| migration.up.file.as_str());
-            problems.doubt(file, &format!("is followed by no version {gap}, though later ones are there"));
+            let message = format!(
+                "is followed by no version {gap}, though later ones are there: add it, or number those behind it anew"
+            );
+            problems.doubt(file, &message);
         }
     }
 }

@@ -118,7 +118,9 @@ impl Builder {
                     Wrapping::OneQuery => "a file of its own",
                     _ => "the way in which its tool leaves the transaction out",
                 };
+                let is_concurrent = located.text.to_lowercase().contains("concurrently");
                 let keyword = located.statement.keyword();
+                let keyword = format!("{keyword}{}", if is_concurrent { " CONCURRENTLY" } else { "" });
                 refuse(located, format!("{keyword} must not be in a transaction: it needs {way}"));
             }
             Some(open) => open.push(located.text.clone()),
@@ -222,7 +224,7 @@ mod tests {
         check_refused(
             &format!("select 1;\n{INDEX};"),
             Wrapping::Transaction,
-            "a.sql:2: CREATE INDEX must not be",
+            "a.sql:2: CREATE INDEX CONCURRENTLY must not be",
         );
         check_refused(&format!("select 1;\n{INDEX};"), Wrapping::OneQuery, "a file of its own");
         check_refused("select 1;\nrollback;", Wrapping::Nothing, "a.sql:2: ROLLBACK cannot be run");
