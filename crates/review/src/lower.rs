@@ -22,6 +22,8 @@ mod table;
 mod tree;
 mod type_name;
 
+use std::cell::LazyCell;
+
 use squawk_syntax::SourceFile;
 
 use crate::statement::Statement;
@@ -54,7 +56,7 @@ pub(crate) fn lower(source: &Source, text: &str) -> (Option<Statement>, Vec<Misr
 fn lower_once(source: &Source, text: &str) -> (Option<Statement>, Vec<Misread>) {
     let parse = SourceFile::parse(text);
     let root = parse.syntax_node();
-    let body = root.deep(K::AS_DEFINITION).map(|definition| definition.text_range());
+    let body = LazyCell::new(|| root.deep(K::AS_DEFINITION).map(|definition| definition.text_range()));
     let misread = |error: squawk_syntax::syntax_error::SyntaxError| Misread {
         start: error.range().start().into(),
         message: error.message().to_owned(),

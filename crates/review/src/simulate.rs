@@ -85,17 +85,11 @@ pub fn apply_all<'a>(
 
 /// The place of a relation in the catalog.
 fn find(catalog: &Catalog, name: &ObjectName) -> Option<usize> {
-    let in_schema = |schema: &str| {
-        catalog.relations.iter().position(|one| one.name.name == name.name && one.name.schema == schema)
-    };
-    match &name.schema {
-        Some(schema) => in_schema(schema),
-        None => catalog.search_path.iter().find_map(|schema| in_schema(schema)),
-    }
+    catalog.place(name.schema.as_deref(), &name.name)
 }
 
 fn place_of(catalog: &Catalog, name: &Name) -> Option<usize> {
-    catalog.relations.iter().position(|one| one.name == *name)
+    catalog.place(Some(&name.schema), &name.name)
 }
 
 fn expect(catalog: &Catalog, name: &ObjectName) -> Result<usize, String> {

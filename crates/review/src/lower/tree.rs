@@ -35,19 +35,28 @@ pub(crate) trait Tree {
 
 impl Tree for Node {
     fn first(&self, kind: K) -> Option<Node> {
+        if !holds(self, &[kind]) {
+            return None;
+        }
         self.children().find(|child| child.kind() == kind)
     }
 
     fn first_of(&self, kinds: &[K]) -> Option<Node> {
+        if !holds(self, kinds) {
+            return None;
+        }
         self.children().find(|child| kinds.contains(&child.kind()))
     }
 
     fn every(&self, kind: K) -> Vec<Node> {
+        if !holds(self, &[kind]) {
+            return Vec::new();
+        }
         self.children().filter(|child| child.kind() == kind).collect()
     }
 
     fn has(&self, kind: K) -> bool {
-        self.children_with_tokens().any(|child| child.kind() == kind)
+        holds(self, &[kind])
     }
 
     fn deep(&self, kind: K) -> Option<Node> {
@@ -75,6 +84,12 @@ impl Tree for Node {
             .collect();
         words.join(" ")
     }
+}
+
+/// Whether a direct child, a node or a token, is of one of these kinds. Most optional clauses are not there, and that is
+/// told without making a node for each child.
+fn holds(node: &Node, kinds: &[K]) -> bool {
+    node.green().children().any(|child| kinds.iter().any(|kind| *kind as u16 == child.kind().0))
 }
 
 pub(crate) fn is_trivia(kind: K) -> bool {
