@@ -120,7 +120,13 @@ struct Found {
 }
 
 impl Which {
+    /// To apply something: what may not be meant is refused.
     async fn read(&self, target: &Target) -> Result<Found, Error> {
+        let found = self.look(target).await?;
+        Ok(Found { folder: found.folder.sure()?, ..found })
+    }
+
+    async fn look(&self, target: &Target) -> Result<Found, Error> {
         // What is wrong with the folder is said before anything is connected to.
         let candidates = match self.tool {
             Some(tool) => vec![tool],
@@ -132,7 +138,7 @@ impl Which {
         if self.tool.is_none() && candidates.len() > 1 {
             talk(&format!("read as a folder of {tool}; `--tool` names another one"));
         }
-        let folder = folder::read(&self.folder, tool)?;
+        let folder = folder::look(&self.folder, tool)?;
         let history = history::read(&visit, tool).await?;
         visit.close().await;
         let status = history::compare(&folder, &history);
@@ -142,7 +148,10 @@ impl Which {
 
 impl Status {
     async fn run(self) -> anyhow::Result<ExitCode> {
-        let found = self.which.read(&self.which.address.target()?).await?;
+        let found = self.which.look(&self.which.address.target()?).await?;
+        for doubt in &found.folder.doubts {
+            talk(&format!("{}: {}", doubt.pointer, doubt.message));
+        }
         if self.output.format == Format::Json {
             self.output.one("migrations", &found.status)?;
         } else {
