@@ -269,7 +269,7 @@ fn problem() -> Value {
     json!({
         "type": "object",
         "description": "RFC 9457 problem details, with a code, the place and what to do next.",
-        "required": ["type", "title", "status", "code", "detail", "next_step"],
+        "required": ["type", "title", "status", "code", "detail", "nextStep"],
         "properties": {
             "type": {"type": "string"},
             "title": {"type": "string"},
@@ -278,7 +278,7 @@ fn problem() -> Value {
             "detail": {"type": "string"},
             "field": {"type": "string", "description": "The field, parameter or header that it is about."},
             "expected": {"type": "string", "description": "What would have been right."},
-            "next_step": {"type": "string", "description": "What to do next."},
+            "nextStep": {"type": "string", "description": "What to do next."},
             "violations": {
                 "type": "array",
                 "description": "All that is wrong, with JSON pointers.",

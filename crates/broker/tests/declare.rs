@@ -90,14 +90,14 @@ async fn changes_are_shown_field_by_field() {
             "/hook\"",
             "/other\"\nbreaker.open_ms = 500\nsecret = \"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\"",
         )
-        .replace("queue = \"mail\"", "queue = \"low\"\nfilter = { region = [\"eu\"] }");
+        .replace("queue = \"mail\"", "queue = \"post\"\nfilter = { region = [\"eu\"] }\n[queues.post]");
     let text = broker.plan_apply(&parse(&changed)).await.unwrap().to_string();
     for line in [
         "~ queue mail\n    batch: 10 -> 7\n",
         "    breaker.open_ms: 30000 -> 500\n",
         "    url: https://shop.example/hook -> https://shop.example/other\n",
         "    secrets: 1 stored -> 1 declared\n",
-        "    queue: mail -> low\n",
+        "    queue: mail -> post\n",
         "    filter: none -> {\"region\":[\"eu\"]}\n",
     ] {
         assert!(text.contains(line), "{line} is not in:\n{text}");
@@ -352,12 +352,12 @@ async fn the_operators_check_of_addresses_is_asked() {
 async fn subscriptions_are_made_changed_and_ended() {
     let db = database().await;
     let broker = open(&db).await;
-    apply(&broker, "").await;
+    apply(&broker, "[queues.own]").await;
     let wanted = SubscriptionIn {
         name: "s".into(),
         topic: "t".into(),
         filter: Some(json!({"region": ["eu"]})),
-        queue: Some("low".into()),
+        queue: Some("own".into()),
         endpoint: None,
     };
     broker.create_subscription(wanted.clone()).await.unwrap();
@@ -369,6 +369,7 @@ async fn subscriptions_are_made_changed_and_ended() {
         async move { broker.create_subscription(subscription).await.unwrap_err().code() }
     };
     assert_eq!(refused(|s| s.queue = Some("none".into())).await, Code::UnknownQueue);
+    assert_eq!(refused(|s| s.queue = Some("low".into())).await, Code::InvalidParameter, "workers empty it");
     assert_eq!(refused(|s| s.endpoint = Some("a".into())).await, Code::InvalidParameter);
     assert_eq!(refused(|s| s.queue = None).await, Code::InvalidParameter);
     assert_eq!(refused(|s| s.filter = Some(json!({"a": 1}))).await, Code::InvalidFilter);

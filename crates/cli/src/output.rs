@@ -4,16 +4,19 @@
 //! cannot differ. Not for: talk (see `ask::talk`) and errors (see `failure`).
 
 use std::collections::BTreeMap;
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
+use rustix::termios::tcgetwinsize;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
 
 /// The version of the JSON documents, which grows when one changes its meaning.
 const VERSION: u32 = 1;
+/// No cell is cut to less.
+const CELL_CHARS_MIN: usize = 8;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
@@ -48,7 +51,13 @@ impl Output {
         let items = items.iter().map(outside).collect::<Result<Vec<_>, _>>()?;
         let headings = columns.iter().map(|(heading, _)| (*heading).to_owned()).collect();
         let rows = items.iter().map(|item| columns.iter().map(|(_, place)| shown(at(item, place))).collect());
-        let table: Vec<Vec<String>> = std::iter::once(headings).chain(rows).collect();
+        let mut table: Vec<Vec<String>> = std::iter::once(headings).chain(rows).collect();
+        if io::stdout().is_terminal()
+            && let Ok(size) = tcgetwinsize(io::stdout())
+            && size.ws_col > 0
+        {
+            fit(&mut table, size.ws_col.into());
+        }
         text(&aligned(&table))
     }
 
@@ -98,6 +107,28 @@ pub(crate) fn aligned(rows: &[Vec<String>]) -> String {
         text.push('\n');
     }
     text
+}
+
+/// Cuts what is longest in a table that is wider than the terminal, so that each row stays one line. Headings stay, and
+/// so does what another program reads.
+fn fit(rows: &mut [Vec<String>], width: usize) {
+    let Some(headings) = rows.first() else { return };
+    let least: Vec<usize> =
+        headings.iter().map(|heading| heading.chars().count().max(CELL_CHARS_MIN)).collect();
+    let widest = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let mut widths: Vec<usize> = (0..least.len()).map(widest).collect();
+    while widths.iter().sum::<usize>() + 2 * widths.len().saturating_sub(1) > width {
+        let spare = (0..widths.len()).filter(|column| widths[*column] > least[*column]);
+        let Some(longest) = spare.max_by_key(|column| widths[*column]) else { break };
+        widths[longest] -= 1;
+    }
+    for row in rows {
+        for (cell, width) in
+            row.iter_mut().zip(&widths).filter(|(cell, width)| cell.chars().count() > **width)
+        {
+            *cell = cell.chars().take(width - 1).chain(['…']).collect();
+        }
+    }
 }
 
 /// How many, in words: `1 dead letter`, `2 dead letters`.
@@ -178,6 +209,18 @@ fn camel(name: &str) -> String {
     })
 }
 
+/// The name in the configuration file of what HTTP calls `inFlightMax`.
+pub(crate) fn snake(name: &str) -> String {
+    let mut text = String::with_capacity(name.len() + 4);
+    for letter in name.chars() {
+        if letter.is_ascii_uppercase() {
+            text.push('_');
+        }
+        text.push(letter.to_ascii_lowercase());
+    }
+    text
+}
+
 /// Every value that is not an object, with its dotted place.
 pub(crate) fn flatten(place: &str, value: &Value, each: &mut impl FnMut(&str, &Value)) {
     match value {
@@ -255,7 +298,13 @@ fn shown_text(text: &str) -> String {
         "true" => "yes".to_owned(),
         "false" => "no".to_owned(),
         text => match serde_json::from_str::<String>(text) {
-            Err(_) => text.to_owned(),
+            // Ages and the like are measured to the microsecond, which nobody reads.
+            Err(_) => match text.split_once('.') {
+                Some((whole, part)) if part.len() > 3 && part.bytes().all(|digit| digit.is_ascii_digit()) => {
+                    format!("{whole}.{}", &part[..1])
+                }
+                _ => text.to_owned(),
+            },
             Ok(text) => match text.parse::<Timestamp>() {
                 Ok(time) if text.ends_with('Z') => format!("{time:.0}"),
                 _ => text.replace(['\n', '\r', '\t'], " "),
@@ -275,6 +324,27 @@ mod tests {
         let rows = [["NAME", "DEPTH"], ["critical", "12"], ["low", "3"]];
         let rows = rows.map(|row| row.map(str::to_owned).to_vec());
         assert_eq!(aligned(&rows), "NAME      DEPTH\ncritical  12\nlow       3\n");
+    }
+
+    #[test]
+    fn a_table_wider_than_the_terminal_is_cut_where_it_is_longest() {
+        let check = |width: usize, expected: &str| {
+            let mut rows = [["ID", "ERROR"], ["17", "the endpoint failed (HTTP 503)"]]
+                .map(|row| row.map(str::to_owned).to_vec());
+            fit(&mut rows, width);
+            assert_eq!(aligned(&rows), expected, "{width}");
+        };
+        check(80, "ID  ERROR\n17  the endpoint failed (HTTP 503)\n");
+        check(20, "ID  ERROR\n17  the endpoint fa…\n");
+        check(5, "ID  ERROR\n17  the end…\n");
+    }
+
+    #[test]
+    fn names_of_settings_are_those_of_the_configuration_file() {
+        for name in ["inFlightMax", "in_flight_max", "batch"] {
+            assert_eq!(camel(&snake(name)), camel(name));
+        }
+        assert_eq!(snake("batchWindowSeconds"), "batch_window_seconds");
     }
 
     #[test]

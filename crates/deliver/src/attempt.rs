@@ -12,7 +12,7 @@ use posthaste_engine::backoff::Backoff;
 use posthaste_engine::body;
 use posthaste_engine::failure::{Failure, Next, Transport, after_failure, classify_http, classify_transport};
 use posthaste_engine::guard::{Admit, Outcome};
-use posthaste_observe::{Span, SpanKind, TraceParent};
+use posthaste_observe::{CorrelationId, Span, SpanKind, TraceParent};
 use serde_json::{Value, json};
 
 use crate::gate::{Destination, Gate};
@@ -111,6 +111,7 @@ impl Shared {
         let context = span.as_ref().map(Span::context);
         let traceparent =
             context.or_else(|| trace(message).map(TraceParent::child)).map(|own| own.to_string());
+        let correlation = correlation(message);
         let attempt = webhook::Attempt {
             webhook_id: &webhook_id,
             timestamp_seconds: self.broker.clock().now().as_second(),
@@ -120,6 +121,7 @@ impl Shared {
             idempotency_key: message.event.as_ref().map_or(&webhook_id, |event| &event.key),
             event_type: message.event.as_ref().map_or("message", |event| &event.event_type),
             traceparent: traceparent.as_deref(),
+            correlation_id: correlation.as_ref().map(CorrelationId::as_str),
             receive_count: message.receives,
         };
         let mut headers = webhook::headers(&attempt);
@@ -311,20 +313,24 @@ fn filled_in(template: &Value, message: &Message) -> Value {
     body::render(template, &event)
 }
 
-/// The trace that a message's event came in.
-fn trace(message: &Message) -> Option<TraceParent> {
-    TraceParent::of_correlation(message.event.as_ref()?.correlation_id.as_deref()?)
+/// The trace that a message's event came in, or the event's own: what is done for it belongs together.
+pub(crate) fn trace(message: &Message) -> Option<TraceParent> {
+    let event = message.event.as_ref()?;
+    let given = event.correlation_id.as_deref().and_then(TraceParent::of_correlation);
+    Some(given.unwrap_or_else(|| TraceParent::of_event(event.id.0.as_u128())))
 }
 
-/// The same, or the event's own: what is recorded of it belongs together.
-pub(crate) fn trace_or_own(message: &Message) -> Option<TraceParent> {
-    let event = message.event.as_ref()?;
-    Some(trace(message).unwrap_or_else(|| TraceParent::of_event(event.id.0.as_u128())))
+/// What the log lines of an attempt, its call and its receiver are found by: the id that the event came with, or that of
+/// its trace.
+pub(crate) fn correlation(message: &Message) -> Option<CorrelationId> {
+    let given = message.event.as_ref()?.correlation_id.as_deref();
+    let given = given.and_then(|stored| CorrelationId::parse(CorrelationId::of_stored(stored).as_bytes()));
+    given.or_else(|| trace(message).map(CorrelationId::of_trace))
 }
 
 /// How long a message was in its queue, as a span of its event's trace.
 pub(crate) fn record_receive(broker: &Broker, queue: &Queue, message: &Message) {
-    let Some(parent) = trace_or_own(message) else { return };
+    let Some(parent) = trace(message) else { return };
     let name = || format!("receive {}", queue.name);
     let Some(span) = Span::below(parent, name, SpanKind::Consumer) else { return };
     let waited = Duration::try_from(broker.clock().now().duration_since(message.sent_at)).unwrap_or_default();
@@ -333,7 +339,7 @@ pub(crate) fn record_receive(broker: &Broker, queue: &Queue, message: &Message) 
 
 fn attempt_span(destination: &Destination, queue: &Queue, message: &Message) -> Option<Span> {
     let name = || format!("deliver {}", destination.declared.name);
-    let span = Span::below(trace_or_own(message)?, name, SpanKind::Client)?;
+    let span = Span::below(trace(message)?, name, SpanKind::Client)?;
     Some(about(call_span(span, destination), queue, message))
 }
 
@@ -347,6 +353,7 @@ fn about(span: Span, queue: &Queue, message: &Message) -> Span {
         .attribute("messaging.message.id", message.id.to_string())
         .attribute("posthaste.receive", message.receives)
         .attribute("posthaste.event.id", event.map(|event| event.id.to_string()))
+        .attribute("posthaste.correlation_id", correlation(message).map(|id| id.as_str().to_owned()))
         .attribute("posthaste.event.type", event.map(|event| event.event_type.clone()))
 }
 

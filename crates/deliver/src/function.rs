@@ -1,6 +1,6 @@
 //! Several messages, one call: an HTTP endpoint that takes a batch and answers with the ids that failed.
 //!
-//! The request is `{"messages": [{"id", "receives", "type", "key", "subject", "dueAt", "payload"}]}`. Any 2xx is a
+//! The request is `{"messages": [{"id", "receives", "type", "key", "subject", "dueAt", "correlationId", "payload"}]}`. Any 2xx is a
 //! success of all but the ids in `failed` (also `batchItemFailures`, as functions of a cloud answer); a body that
 //! cannot be read names none.
 
@@ -16,8 +16,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::attempt::{
-    Called, Guarded, Shared, add_own_headers, call_span, called, outcome, provoked, random, record, refused,
-    timeout, trace_or_own, worker_timeout,
+    Called, Guarded, Shared, add_own_headers, call_span, called, correlation, outcome, provoked, random,
+    record, refused, timeout, trace, worker_timeout,
 };
 use crate::gate::{Destination, Gate};
 use crate::{Request, webhook};
@@ -42,6 +42,8 @@ struct Item<'a> {
     subject: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     due_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    correlation_id: Option<String>,
     payload: Box<RawValue>,
 }
 
@@ -146,6 +148,7 @@ impl Shared {
             idempotency_key: &webhook_id,
             event_type: "batch",
             traceparent: traceparent.as_deref(),
+            correlation_id: None,
             receive_count: first.receives,
         };
         let mut headers = webhook::headers(&attempt);
@@ -165,7 +168,7 @@ fn batch_span(destination: &Destination, messages: &[&Message]) -> Option<Span> 
     let name = || format!("deliver {}", destination.declared.name);
     let span = Span::of(TraceParent::generate(), None, name, SpanKind::Client)?;
     let span = call_span(span, destination).attribute("messaging.batch.message_count", messages.len());
-    Some(messages.iter().filter_map(|message| trace_or_own(message)).fold(span, Span::link))
+    Some(messages.iter().filter_map(|message| trace(message)).fold(span, Span::link))
 }
 
 fn message_id(message: &Message) -> String {
@@ -181,6 +184,7 @@ fn item(message: &Message) -> Item<'_> {
         key: event.map_or_else(|| message_id(message), |event| event.key.clone()),
         subject: event.and_then(|event| event.subject.as_deref()),
         due_at: event.map(|event| event.due_at.to_string()),
+        correlation_id: correlation(message).map(|id| id.to_string()),
         payload: raw(&message.payload),
     }
 }

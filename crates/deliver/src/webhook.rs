@@ -17,6 +17,7 @@ pub const WEBHOOK_TIMESTAMP: HeaderName = HeaderName::from_static("webhook-times
 pub const WEBHOOK_SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
 pub const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+pub const X_CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
 pub const EVENT_TYPE: HeaderName = HeaderName::from_static("posthaste-event-type");
 pub const ATTEMPT: HeaderName = HeaderName::from_static("posthaste-attempt");
 
@@ -34,6 +35,8 @@ pub struct Attempt<'a> {
     pub idempotency_key: &'a str,
     pub event_type: &'a str,
     pub traceparent: Option<&'a str>,
+    /// The id of whoever published the event.
+    pub correlation_id: Option<&'a str>,
     /// How often the message has been received, this time included.
     pub receive_count: u32,
 }
@@ -55,6 +58,9 @@ pub fn headers(attempt: &Attempt<'_>) -> HeaderMap {
     headers.insert(ATTEMPT, HeaderValue::from(attempt.receive_count));
     if let Some(traceparent) = attempt.traceparent.filter(|text| !text.is_empty()) {
         headers.insert(TRACEPARENT, value(traceparent));
+    }
+    if let Some(id) = attempt.correlation_id {
+        headers.insert(X_CORRELATION_ID, value(id));
     }
     headers
 }
@@ -101,6 +107,7 @@ mod tests {
             idempotency_key: "order-7",
             event_type: "order.paid",
             traceparent: None,
+            correlation_id: None,
             receive_count: 3,
         }
     }
@@ -108,7 +115,11 @@ mod tests {
     #[test]
     fn headers_tell_who_what_and_which_attempt() {
         let traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
-        let headers = headers(&Attempt { traceparent: Some(traceparent), ..attempt() });
+        let headers = headers(&Attempt {
+            traceparent: Some(traceparent),
+            correlation_id: Some("order-7"),
+            ..attempt()
+        });
         let version = format!("Posthaste/{}", env!("CARGO_PKG_VERSION"));
         for (name, expected) in [
             ("content-type", "application/json"),
@@ -119,6 +130,7 @@ mod tests {
             ("posthaste-event-type", "order.paid"),
             ("posthaste-attempt", "3"),
             ("traceparent", traceparent),
+            ("x-correlation-id", "order-7"),
         ] {
             assert_eq!(headers[name], expected, "{name}");
         }

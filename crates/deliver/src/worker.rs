@@ -16,7 +16,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout_at;
 use tokio_util::sync::CancellationToken;
 
-use crate::attempt::{Shared, priority_queues, record_receive};
+use crate::attempt::{self, Shared, priority_queues, record_receive};
 use crate::function::ANSWER_BYTES_MAX;
 use crate::gate::{Gate, Gates};
 use crate::places::Places;
@@ -105,13 +105,12 @@ impl From<Batch> for Load {
 }
 
 impl Load {
-    /// What its log lines are found by: the id that its event came with. A batch has many, so it has none.
+    /// What its log lines are found by. A batch has many, so it has none.
     fn correlation(&self) -> Option<CorrelationId> {
         let (Self::Webhook(_, message) | Self::Nowhere(message) | Self::Unknown(message)) = self else {
             return None;
         };
-        let id = message.event.as_ref()?.correlation_id.as_deref()?;
-        CorrelationId::parse(CorrelationId::of_stored(id).as_bytes())
+        attempt::correlation(message)
     }
 }
 

@@ -63,6 +63,7 @@ async fn signed_call_arrives_whole_and_its_answer_is_read() {
         idempotency_key: "order-7",
         event_type: "order.paid",
         traceparent: None,
+        correlation_id: None,
         receive_count: 1,
     });
     let endpoint = Endpoint::parse(&receiver.url("/hook?tenant=a")).unwrap();

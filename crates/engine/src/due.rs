@@ -147,7 +147,8 @@ fn check_date(text: &str) -> Result<(), Error> {
         Err(_) => Err(invalid(date, &format!("does not exist: there is no month {month}"))),
         Ok(first) if day < 1 || day > i16::from(first.days_in_month()) => {
             let length = first.days_in_month();
-            Err(invalid(date, &format!("does not exist: that month has {length} days")))
+            let existing = format!("a day from 1 to {length}");
+            Err(invalid(date, &format!("does not exist: that month has {length} days")).expected(existing))
         }
         Ok(_) => Ok(()),
     }

@@ -33,8 +33,12 @@ impl CorrelationId {
         Self(Bytes::copy_from_slice(&trace.to_text()[3..35]))
     }
 
-    /// The id that is shown for what is stored with an event: of a whole `traceparent`, its trace's id.
+    /// The id that is shown for what is stored with an event: of a whole `traceparent`, its trace's id; of one with an
+    /// id of the caller's own behind it, that id.
     pub fn of_stored(text: &str) -> &str {
+        if let Some((_, id)) = text.split_once(' ') {
+            return id;
+        }
         match TraceParent::parse(text.as_bytes()) {
             Some(_) => &text[3..35],
             None => text,
@@ -119,6 +123,19 @@ mod tests {
             assert_eq!(CorrelationId::parse(wrong.as_bytes()), None, "{wrong:?}");
         }
         assert_eq!(id("Root=1-67891233-abcdef012345678912345678").as_str().len(), 40);
+    }
+
+    #[test]
+    fn what_is_stored_shows_the_callers_own_id_or_that_of_its_trace() {
+        let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+        for (stored, shown) in [
+            ("order-7", "order-7"),
+            (trace, "0af7651916cd43dd8448eb211c80319c"),
+            (&format!("{trace} order-7"), "order-7"),
+            (&format!("{trace} {trace}"), trace),
+        ] {
+            assert_eq!(CorrelationId::of_stored(stored), shown);
+        }
     }
 
     #[test]

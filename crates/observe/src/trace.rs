@@ -48,10 +48,10 @@ impl TraceParent {
         Self { trace_id, span_id: (trace_id as u64).max(1), flags }
     }
 
-    /// Where an event with this correlation id stands: a whole `traceparent`, a trace that began here, or a text of the
-    /// caller's own, which is no trace.
+    /// Where an event with this correlation id stands: a whole `traceparent`, also with an id of the caller's own behind
+    /// it, a trace that began here, or a text of the caller's own alone, which is no trace.
     pub fn of_correlation(id: &str) -> Option<Self> {
-        let id = id.as_bytes();
+        let id = id.split_once(' ').map_or(id, |(trace, _)| trace).as_bytes();
         if id.len() != 32 {
             return Self::parse(id);
         }
@@ -154,6 +154,7 @@ mod tests {
         let id = crate::CorrelationId::of_trace(began);
         assert_eq!(TraceParent::of_correlation(id.as_str()), Some(began));
         assert_eq!(TraceParent::of_correlation(EXAMPLE).unwrap().to_string(), EXAMPLE);
+        assert_eq!(TraceParent::of_correlation(&format!("{EXAMPLE} order-7")).unwrap().to_string(), EXAMPLE);
         assert_eq!(TraceParent::of_correlation("order-7"), None);
         assert_eq!(TraceParent::of_correlation(&"z".repeat(32)), None);
     }

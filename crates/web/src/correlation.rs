@@ -25,26 +25,32 @@ pub struct Correlation {
 }
 
 impl Correlation {
-    /// The id is that of the caller's trace, or else its `x-correlation-id` or `x-request-id`, or else new.
-    /// What is not valid is treated as absent: a broken header is no reason to refuse an event.
+    /// The id is the caller's `x-correlation-id`, or else that of its trace, or else its `x-request-id` (which proxies
+    /// make up), or else new. What is not valid is treated as absent: a broken header is no reason to refuse an event.
     pub fn of(headers: &HeaderMap) -> Self {
+        let given = |name: &HeaderName| CorrelationId::parse(headers.get(name)?.as_bytes());
         let parent = headers.get(&TRACEPARENT).and_then(|value| TraceParent::parse(value.as_bytes()));
-        if let Some(parent) = parent {
-            let id = CorrelationId::of_trace(parent);
-            return Self { id, traceparent: parent.child(), parent: Some(parent) };
-        }
-        let traceparent = TraceParent::generate();
-        let given = [&X_CORRELATION_ID, &X_REQUEST_ID]
-            .into_iter()
-            .find_map(|name| CorrelationId::parse(headers.get(name)?.as_bytes()));
-        let id = given.unwrap_or_else(|| CorrelationId::of_trace(traceparent));
-        Self { id, traceparent, parent: None }
+        let own = given(&X_CORRELATION_ID).or_else(|| match parent {
+            Some(_) => None,
+            None => given(&X_REQUEST_ID),
+        });
+        // An id that is a trace's own says which trace, though not which span of it.
+        let known = || TraceParent::of_correlation(own.as_ref()?.as_str());
+        let traceparent = match parent.or_else(known) {
+            Some(trace) => trace.child(),
+            None => TraceParent::generate(),
+        };
+        let id = own.unwrap_or_else(|| CorrelationId::of_trace(traceparent));
+        Self { id, traceparent, parent }
     }
 
-    /// What an event keeps, so that what is done for it later has its place in the trace: our span in the caller's
-    /// trace, or the id, from which a trace that began here is known as a whole.
+    /// What an event keeps, so that what is done for it later has its place in the trace and the caller's own id: our
+    /// span and behind it that id, or our span alone, or the id of a trace that began here, which is known by it as a
+    /// whole.
     pub fn to_stored(&self) -> String {
+        let is_own = self.id != CorrelationId::of_trace(self.traceparent);
         match self.parent {
+            _ if is_own => format!("{} {}", self.traceparent, self.id),
             Some(_) => self.traceparent.to_string(),
             None => self.id.to_string(),
         }
@@ -82,11 +88,36 @@ mod tests {
     }
 
     #[test]
-    fn the_trace_comes_first_then_the_ids() {
-        let pairs = [("x-request-id", "r-1"), ("x-correlation-id", "c-1"), ("traceparent", TRACE)];
-        assert_eq!(of(&pairs).id.as_str(), "0af7651916cd43dd8448eb211c80319c");
-        assert_eq!(of(&pairs[..2]).id.as_str(), "c-1");
+    fn the_callers_own_id_comes_first_then_its_trace_then_the_id_of_a_proxy() {
+        let pairs = [("x-request-id", "r-1"), ("traceparent", TRACE), ("x-correlation-id", "c-1")];
+        assert_eq!(of(&pairs).id.as_str(), "c-1");
+        assert_eq!(of(&pairs[..2]).id.as_str(), "0af7651916cd43dd8448eb211c80319c");
         assert_eq!(of(&pairs[..1]).id.as_str(), "r-1");
+    }
+
+    #[test]
+    fn what_an_event_keeps_leads_to_the_span_of_its_request_and_to_the_callers_id() {
+        let check = |pairs: &[(&'static str, &str)], id: &str| {
+            let correlation = of(pairs);
+            let stored = correlation.to_stored();
+            assert_eq!(CorrelationId::of_stored(&stored), id, "{stored}");
+            assert_eq!(TraceParent::of_correlation(&stored), Some(correlation.traceparent), "{stored}");
+            correlation.traceparent
+        };
+        check(&[("x-correlation-id", "order-7")], "order-7");
+        check(&[("x-request-id", "order-7")], "order-7");
+        check(&[("traceparent", TRACE)], &TRACE[3..35]);
+        let in_trace = check(&[("traceparent", TRACE), ("x-correlation-id", "order-7")], "order-7");
+        assert_eq!(in_trace.trace_id(), 0x0af7651916cd43dd8448eb211c80319c);
+        let began = of(&[]);
+        assert_eq!(TraceParent::of_correlation(&began.to_stored()), Some(began.traceparent));
+    }
+
+    #[test]
+    fn an_id_that_is_a_trace_is_that_trace() {
+        let correlation = of(&[("x-correlation-id", &TRACE[3..35])]);
+        assert_eq!(correlation.traceparent.trace_id(), 0x0af7651916cd43dd8448eb211c80319c);
+        assert_eq!(correlation.id.as_str(), &TRACE[3..35]);
     }
 
     #[test]

@@ -37,7 +37,6 @@ struct Details<'a> {
     field: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     expected: Option<&'a str>,
-    #[serde(rename = "next_step")]
     next_step: &'a str,
     #[serde(skip_serializing_if = "<[Violation]>::is_empty")]
     violations: &'a [Violation],
@@ -156,7 +155,7 @@ mod tests {
             "detail": "the payload has 1 violation",
             "field": "amount",
             "expected": "a number above 0",
-            "next_step": "correct each of the listed violations",
+            "nextStep": "correct each of the listed violations",
             "violations": [{"pointer": "/amount", "message": "0 is not above 0"}],
             "correlationId": "abc",
         });
@@ -167,7 +166,7 @@ mod tests {
     async fn what_does_not_apply_is_left_out() {
         let answer = read(Problem(Error::new(Code::NotFound, "no event `7`")).into_response()).await;
         let fields: Vec<&str> = answer.as_object().unwrap().keys().map(String::as_str).collect();
-        assert_eq!(fields, ["code", "detail", "next_step", "status", "title", "type"]);
+        assert_eq!(fields, ["code", "detail", "nextStep", "status", "title", "type"]);
     }
 
     #[test]

@@ -133,6 +133,7 @@ impl Watch {
         let name = || format!("{method} {}", route.as_ref().map_or(UNMATCHED, MatchedPath::as_str));
         let span =
             is_told.then(|| Span::of(correlation.traceparent, parent, name, SpanKind::Server)).flatten();
+        let span = span.map(|span| span.attribute("posthaste.correlation_id", correlation.id.as_str()));
         Self { metrics, route, method, start: Instant::now(), is_ended: false, span }
     }
 

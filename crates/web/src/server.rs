@@ -147,11 +147,11 @@ async fn pause_after(error: &io::Error) {
 fn turn_away(stream: &TcpStream, metrics: &HttpMetrics) {
     const ANSWER: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
         content-type: application/problem+json\r\n\
-        content-length: 214\r\n\
+        content-length: 213\r\n\
         retry-after: 1\r\n\
         connection: close\r\n\r\n\
         {\"type\":\"/errors/unavailable\",\"title\":\"the service cannot do this at the moment\",\"status\":503,\
-        \"code\":\"unavailable\",\"detail\":\"too many connections are open\",\"next_step\":\"use connections again, or try again shortly\"}";
+        \"code\":\"unavailable\",\"detail\":\"too many connections are open\",\"nextStep\":\"use connections again, or try again shortly\"}";
     metrics.connections_refused.increment(1);
     let _ = stream.try_write(ANSWER);
 }

@@ -223,6 +223,13 @@ async fn the_correlation_of_the_request_stays_with_the_event() {
     assert_eq!(answer.header("x-correlation-id"), Some("0af7651916cd43dd8448eb211c80319c"));
     let received = server.post("/queues/mail/receive", "{}").await.expect(200);
     assert_eq!(received["messages"][0]["event"]["correlationId"], "0af7651916cd43dd8448eb211c80319c");
+
+    let own = [trace[0], ("x-correlation-id", "order-7")];
+    let answer = server.send("POST /events?key=own", &own, ORDER).await;
+    assert_eq!(answer.header("x-correlation-id"), Some("order-7"));
+    assert!(answer.header("traceparent").unwrap().contains("0af7651916cd43dd8448eb211c80319c"));
+    let received = server.post("/queues/mail/receive", "{}").await.expect(200);
+    assert_eq!(received["messages"][0]["event"]["correlationId"], "order-7");
 }
 
 #[tokio::test]

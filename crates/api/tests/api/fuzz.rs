@@ -201,7 +201,7 @@ async fn no_request_brings_a_500() {
             assert!(answer.status < 500, "{SEED}={seed}: {method} {target}\n{sent}\n{}", answer.text());
             if answer.status >= 400 {
                 let problem = answer.json();
-                assert!(problem["code"].is_string() && problem["next_step"].is_string(), "{problem:#}");
+                assert!(problem["code"].is_string() && problem["nextStep"].is_string(), "{problem:#}");
             }
         }
     }

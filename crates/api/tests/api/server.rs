@@ -182,7 +182,7 @@ impl Answer {
         assert_eq!(self.header("content-type"), Some("application/problem+json"), "{}", self.text());
         let problem = self.expect(status);
         assert_eq!(problem["code"], code, "{problem:#}");
-        assert!(problem["next_step"].is_string() && problem["correlationId"].is_string(), "{problem:#}");
+        assert!(problem["nextStep"].is_string() && problem["correlationId"].is_string(), "{problem:#}");
         problem
     }
 }

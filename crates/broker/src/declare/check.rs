@@ -249,6 +249,15 @@ pub(crate) fn filter(filter: &Value) -> Result<()> {
     })
 }
 
+/// What waits in a queue of the priorities is taken by the nodes' workers, and goes to endpoints.
+pub(super) fn pull_queue(name: &str) -> Result<()> {
+    if Priority::ALL.iter().all(|priority| priority.queue_name() != name) {
+        return Ok(());
+    }
+    let message = format!("the queue `{name}` is for what goes to endpoints: nobody pulls from it");
+    Err(Error::new(Code::InvalidParameter, message).field("queue").expected("a queue of your own"))
+}
+
 pub(super) fn delivery(settings: &DeliverySettings) -> Vec<Error> {
     let mut errors = Vec::new();
     for (field, value) in

@@ -41,6 +41,7 @@ pub struct EndpointOut {
     pub paused: bool,
     /// Whether the configuration file declares it; applying the file then undoes other changes.
     pub declared: bool,
+    /// How it last changed: `state`, `changedAt`, and while it is open `openedAt`, `until` and `trips`.
     pub breaker: Option<Value>,
     /// The newest first.
     pub secrets: Vec<SecretOut>,
@@ -263,6 +264,22 @@ fn not_found(name: &str) -> Error {
     Error::new(Code::NotFound, format!("there is no endpoint `{name}`")).field("endpoint")
 }
 
+/// What the nodes tell each other of a breaker, for people: times as times.
+fn told(breaker: &Value) -> Value {
+    let time = |field: &str| {
+        let ms = breaker.get(field).and_then(Value::as_i64)?;
+        Timestamp::from_millisecond(ms).ok().map(|time| json!(time))
+    };
+    let told = [
+        ("state", breaker.get("state").cloned()),
+        ("changedAt", time("changed_at_ms")),
+        ("openedAt", time("opened_at_ms")),
+        ("until", time("until_ms")),
+        ("trips", breaker.get("trips").cloned()),
+    ];
+    told.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
+}
+
 fn to_out(row: EndpointRow) -> EndpointOut {
     let (kind, settings) =
         endpoint_parts(&row).unwrap_or((EndpointKind::Webhook, EndpointSettings::default()));
@@ -274,7 +291,7 @@ fn to_out(row: EndpointRow) -> EndpointOut {
         settings,
         paused: row.paused,
         declared: row.declared,
-        breaker: row.breaker,
+        breaker: row.breaker.as_ref().map(told),
         secrets,
         created_at: row.created_at,
     }

@@ -267,6 +267,10 @@ fn subscription(
         let message = "a subscription leads to one queue or one endpoint".to_string();
         reader.report(path, invalid(message).expected("`queue = \"...\"` or `endpoint = \"...\"`"));
     }
+    if let Some(Err(error)) = declared.queue.as_deref().map(check::pull_queue) {
+        let told = invalid(error.message().into()).expected(error.expectation().unwrap_or_default());
+        reader.report(&format!("{path}.queue"), told);
+    }
     let queues = declaration.queues.keys().map(String::as_str).collect();
     let endpoints = declaration.endpoints.keys().map(String::as_str).collect();
     refer(reader, path, "queue", declared.queue.as_deref(), queues);
@@ -280,7 +284,7 @@ fn refer(reader: &mut Reader, path: &str, kind: &str, name: Option<&str>, known:
     let error = Error::new(Code::InvalidConfig, format!("no {kind} `{name}` is declared"));
     let error = match nearest(name, known.iter().copied()) {
         Some(near) => error.expected(format!("`{near}`")),
-        None if known.is_empty() => error.expected(format!("a {kind} that `[{kind}s.<name>]` declares")),
+        None if known.is_empty() => error.expected(format!("one that `[{kind}s.<name>]` declares")),
         None => error.expected(format!("one of {}", known.join(", "))),
     };
     reader.report(&format!("{path}.{kind}"), error);

@@ -155,6 +155,7 @@ async fn destination(
 ) -> Result<(Option<i32>, Option<i32>), Abort> {
     match (queue, endpoint) {
         (Some(queue), None) => {
+            check::pull_queue(queue)?;
             let row = rows::get_queue(session, queue).await?.ok_or_else(|| {
                 Error::new(Code::UnknownQueue, format!("there is no queue `{queue}`")).field("queue")
             })?;

@@ -129,6 +129,10 @@ impl Broker {
 fn event_out(state: EventState, attempts: Vec<AttemptOut>) -> EventOut {
     let status = status_of(&state);
     let total = if state.published_at.is_some() { i64::from(state.fanout) } else { 0 };
+    let has_ended = matches!(status, EventStatus::Completed | EventStatus::Failed);
+    // Of an event whose end nobody asked for none is written down: then it is that of its last attempt.
+    let ended_at = || attempts.iter().map(|attempt| attempt.at).max().or(state.published_at);
+    let finished_at = state.finished_at.or_else(|| has_ended.then(ended_at).flatten());
     let EventState { delivered, dead, deferred, .. } = state;
     EventOut {
         id: EventId(state.id),
@@ -141,7 +145,7 @@ fn event_out(state: EventState, attempts: Vec<AttemptOut>) -> EventOut {
         accepted_at: state.accepted_at,
         published_at: state.published_at,
         cancelled_at: state.cancelled_at,
-        finished_at: state.finished_at,
+        finished_at,
         schedule_id: state.schedule_id,
         correlation_id: state.correlation_id.map(|id| CorrelationId::of_stored(&id).to_owned()),
         messages: MessageCounts { total, delivered, dead, deferred },

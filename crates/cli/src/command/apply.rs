@@ -14,9 +14,9 @@ use crate::output::{self, Format, Output, counted};
 /// Make what the configuration declares so: types, queues, endpoints, subscriptions.
 #[derive(Args, Debug)]
 #[command(before_long_help = "Examples:\n  \
-    posthaste apply --dry-run          show what would change\n  \
-    posthaste apply                    show it, ask, and do it\n  \
-    posthaste apply --yes              for scripts")]
+    posthaste apply --dry-run  # show what would change\n  \
+    posthaste apply            # show it, ask, and do it\n  \
+    posthaste apply --yes      # for scripts")]
 pub(crate) struct Apply {
     #[command(flatten)]
     consent: Consent,

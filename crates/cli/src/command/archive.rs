@@ -27,8 +27,12 @@ pub(crate) enum Archive {
 /// Count the rows that are to be moved, and make the plan. Nothing is moved.
 #[derive(Args, Debug)]
 #[command(before_long_help = "Examples:\n  \
-    posthaste archive plan --database postgresql://app@db/shop --table public.deals --column closed_at --older-than '2 years' --into archive --out deals.toml\n  \
-    posthaste archive plan --database postgresql://app@db/shop --table public.deals --where \"status = 'lost'\" --into archive --with-children\n  \
+    posthaste archive plan --database postgresql://app@db/shop \\\n    \
+    --table public.deals --column closed_at --older-than '2 years' \\\n    \
+    --into archive --out deals.toml\n  \
+    posthaste archive plan --database postgresql://app@db/shop \\\n    \
+    --table public.deals --where \"status = 'lost'\" --into archive \\\n    \
+    --with-children\n  \
     posthaste run deals.toml --database postgresql://app@db/shop")]
 pub(crate) struct Plan {
     #[command(flatten)]
@@ -62,7 +66,8 @@ pub(crate) struct Plan {
 /// Show what a plan has moved so far, with the checksums of what was put down.
 #[derive(Args, Debug)]
 #[command(before_long_help = "Examples:\n  \
-    posthaste archive show archive-deals-20260301-090000 --database postgresql://app@db/shop")]
+    posthaste archive show archive-deals-20260301-090000 \\\n    \
+    --database postgresql://app@db/shop")]
 pub(crate) struct Show {
     /// The plan's name.
     name: String,
@@ -75,8 +80,10 @@ pub(crate) struct Show {
 /// Write what a plan has archived to CSV files. A file is read again from the disk, and what it holds is proven.
 #[derive(Args, Debug)]
 #[command(before_long_help = "Examples:\n  \
-    posthaste archive export archive-deals-20260301-090000 --to /archive --database postgresql://app@db/shop\n  \
-    posthaste archive export archive-deals-20260301-090000 --to /archive --drop --yes")]
+    posthaste archive export archive-deals-20260301-090000 --to /archive \\\n    \
+    --database postgresql://app@db/shop\n  \
+    posthaste archive export archive-deals-20260301-090000 --to /archive --drop \\\n    \
+    --yes")]
 pub(crate) struct Export {
     /// The plan's name.
     name: String,
@@ -97,7 +104,8 @@ pub(crate) struct Export {
 /// Read files that `export` wrote into the archive's tables again.
 #[derive(Args, Debug)]
 #[command(before_long_help = "Examples:\n  \
-    posthaste archive import archive-deals-20260301-090000 --database postgresql://app@db/shop")]
+    posthaste archive import archive-deals-20260301-090000 \\\n    \
+    --database postgresql://app@db/shop")]
 pub(crate) struct Import {
     /// The plan's name.
     name: String,
@@ -110,7 +118,8 @@ pub(crate) struct Import {
 /// Make the plan that brings archived rows back to where they were. Nothing is moved.
 #[derive(Args, Debug)]
 #[command(before_long_help = "Examples:\n  \
-    posthaste archive restore archive-deals-20260301-090000 --database postgresql://app@db/shop --out back.toml\n  \
+    posthaste archive restore archive-deals-20260301-090000 \\\n    \
+    --database postgresql://app@db/shop --out back.toml\n  \
     posthaste run back.toml --database postgresql://app@db/shop")]
 pub(crate) struct Restore {
     /// The plan that has moved the rows.

@@ -26,7 +26,8 @@ pub(crate) enum Catalog {
 /// Write names, types, sizes and counters of a database as JSON, for reviews without access to it. No row is read.
 #[derive(Args, Debug)]
 #[command(before_long_help = "Examples:\n  \
-    posthaste catalog export --database postgresql://app@db/shop --out catalog.json\n  \
+    posthaste catalog export --database postgresql://app@db/shop \\\n    \
+    --out catalog.json\n  \
     posthaste review migrations/ --catalog catalog.json")]
 pub(crate) struct Export {
     #[command(flatten)]

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 
 use crate::config::{self, Config as Loaded, Entry, Place};
-use crate::output::{self, Format, Output};
+use crate::output::{self, Format, Output, counted};
 
 /// Look at the configuration: check, show, reference.
 #[derive(Subcommand, Debug)]
@@ -21,7 +21,8 @@ pub(crate) enum Config {
 #[derive(Args, Debug)]
 #[command(before_long_help = "Examples:\n  \
     posthaste config check\n  \
-    posthaste --config staging.toml config check && posthaste --config staging.toml apply")]
+    posthaste --config staging.toml config check && posthaste \\\n    \
+    --config staging.toml apply")]
 pub(crate) struct Check {}
 
 /// Print every value of the configuration; secrets as ***.
@@ -65,11 +66,11 @@ fn check(place: &Place) -> anyhow::Result<()> {
         |file| format!("{} is valid", file.display()),
     );
     output::line(format!(
-        "{what}: {} types, {} queues, {} endpoints, {} subscriptions",
-        declaration.types.len(),
-        declaration.queues.len(),
-        declaration.endpoints.len(),
-        declaration.subscriptions.len()
+        "{what}: {}, {}, {}, {}",
+        counted(declaration.types.len() as u64, "type"),
+        counted(declaration.queues.len() as u64, "queue"),
+        counted(declaration.endpoints.len() as u64, "endpoint"),
+        counted(declaration.subscriptions.len() as u64, "subscription"),
     ))
 }
 

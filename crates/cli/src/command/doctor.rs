@@ -22,8 +22,10 @@ use crate::visit::Address;
 #[command(before_long_help = "Examples:\n  \
     posthaste doctor --database postgresql://doctor@db/shop\n  \
     posthaste doctor --only lock-chain,connections-near-limit\n  \
-    posthaste doctor --snapshot before.json   and later   posthaste doctor --since before.json\n  \
-    posthaste doctor --log rds_slowquery.log --insights performance_insights_snapshot.json")]
+    posthaste doctor --snapshot before.json\n  \
+    posthaste doctor --since before.json\n  \
+    posthaste doctor --log rds_slowquery.log \\\n    \
+    --insights performance_insights_snapshot.json")]
 pub(crate) struct Doctor {
     #[command(flatten)]
     address: Address,

@@ -7,6 +7,7 @@ use clap::{Args, Subcommand};
 use posthaste_base::{Code, Error, Secret};
 use posthaste_broker::{Broker, EndpointIn, EndpointKind, EndpointSettings};
 use posthaste_deliver::{Client, ClientOptions, Request, SigningKey, webhook};
+use serde_json::{Map, Value};
 
 use super::all_by_name;
 use crate::ask::{Consent, talk};
@@ -50,7 +51,8 @@ pub(crate) struct Show {
 #[derive(Args, Debug)]
 #[command(before_long_help = "Examples:\n  \
     posthaste endpoint add shop https://shop.example/hooks\n  \
-    posthaste endpoint add batch https://fn.example/run --kind function --settings '{\"batch\": 50}'")]
+    posthaste endpoint add batch https://fn.example/run --kind function \\\n    \
+    --settings '{\"batch\": 50}'")]
 pub(crate) struct Add {
     /// The endpoint's name.
     name: String,
@@ -59,8 +61,8 @@ pub(crate) struct Add {
     /// webhook: one call a message; function: one call for up to N messages.
     #[arg(long, default_value = "webhook", value_parser = ["webhook", "function"])]
     kind: String,
-    /// Settings over the defaults, as JSON: timeout_ms, batch, batch_window_seconds, headers, body,
-    /// body_type, in_flight_max, rate, breaker.
+    /// Settings over the defaults, as JSON: timeoutMs, batch, batchWindowSeconds, headers, body,
+    /// bodyType, inFlightMax, rate, breaker. Names as in the configuration file do as well.
     #[arg(long, value_name = "JSON")]
     settings: Option<String>,
     #[command(flatten)]
@@ -148,7 +150,15 @@ impl Endpoint {
                     resume.output.one("endpoint", &broker.resume_endpoint(&resume.name).await?)?;
                 }
                 Endpoint::RotateSecret(rotate) => {
+                    let is_declared = broker.get_endpoint(&rotate.name).await?.declared;
                     let rotated = broker.rotate_secret(&rotate.name, rotate.overlap_seconds).await?;
+                    if is_declared {
+                        talk(&format!(
+                            "`{}` is declared: write the new secret before the old one into its `secrets`, or the next \
+                             `apply` or start of a node takes it back",
+                            rotate.name
+                        ));
+                    }
                     talk(&format!("the old secret is good until {:.0}", rotated.old_until));
                     print_secret(rotate.output, &rotated, &rotated.secret)?;
                 }
@@ -180,10 +190,10 @@ impl Add {
     async fn run(self, broker: &Broker) -> anyhow::Result<()> {
         let settings = match &self.settings {
             None => EndpointSettings::default(),
-            Some(text) => serde_json::from_str(text).map_err(|error| {
+            Some(text) => settings(text).map_err(|error| {
                 Error::new(Code::InvalidParameter, format!("the settings cannot be read: {error}"))
                     .field("--settings")
-                    .expected("an object such as `{\"timeout_ms\": 5000}`")
+                    .expected("an object such as `{\"timeoutMs\": 5000}`")
             })?,
         };
         let kind = if self.kind == "function" { EndpointKind::Function } else { EndpointKind::Webhook };
@@ -191,6 +201,21 @@ impl Add {
         let created = broker.create_endpoint(new).await?;
         print_secret(self.output, &created, &created.secret)
     }
+}
+
+/// Under the names that HTTP and `endpoint show` use, or those of the configuration file.
+fn settings(text: &str) -> serde_json::Result<EndpointSettings> {
+    let mut settings: Value = serde_json::from_str(text)?;
+    let snake = |object: &mut Map<String, Value>| {
+        *object =
+            std::mem::take(object).into_iter().map(|(name, value)| (output::snake(&name), value)).collect();
+    };
+    settings.as_object_mut().map(snake);
+    // What is below the other settings has names of the caller's own.
+    for part in ["breaker", "rate"] {
+        settings.get_mut(part).and_then(Value::as_object_mut).map(snake);
+    }
+    serde_json::from_value(settings)
 }
 
 fn print_secret<T: serde::Serialize>(output: Output, whole: &T, secret: &Secret) -> anyhow::Result<()> {
@@ -216,6 +241,7 @@ impl Test {
             idempotency_key: &id,
             event_type: "posthaste.test",
             traceparent: None,
+            correlation_id: None,
             receive_count: 1,
         });
         let options = ClientOptions { policy: address_policy(config)?, ..ClientOptions::default() };

@@ -26,7 +26,8 @@ pub(crate) enum Event {
 #[derive(Args, Debug)]
 #[command(before_long_help = "Examples:\n  \
     posthaste event publish '{\"orderId\": \"test-123\", \"amount\": 42.50}'\n  \
-    posthaste event publish --type reminder --due '2027-03-01T09:00 Europe/Berlin' @reminder.json\n  \
+    posthaste event publish --type reminder \\\n    \
+    --due '2027-03-01T09:00 Europe/Berlin' @reminder.json\n  \
     echo '{\"n\": 1}' | posthaste event publish --type ping --key ping-1 -")]
 pub(crate) struct Publish {
     /// The payload as JSON, @FILE, or - for standard input.

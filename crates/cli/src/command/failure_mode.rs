@@ -29,10 +29,12 @@ pub(crate) struct Show {
 #[derive(Args, Debug)]
 #[command(before_long_help = "Examples:\n  \
     posthaste failure-mode set random_fail_p30 --seed 42 --yes\n  \
-    posthaste failure-mode set slow_downstream --delay-ms 500 --endpoint shop --yes\n  \
+    posthaste failure-mode set slow_downstream --delay-ms 500 --endpoint shop \\\n    \
+    --yes\n  \
     posthaste failure-mode set none --yes")]
 pub(crate) struct Set {
-    /// none, poison_payload, slow_downstream, random_fail_p30 or duplicate_submit.
+    /// poison_payload: messages fail at every receive; slow_downstream: attempts wait first; random_fail_p30: some
+    /// attempts fail; duplicate_submit: events are handed in twice; none.
     mode: String,
     /// The same seed does the same to the same messages.
     #[arg(long, default_value_t = 0)]

@@ -33,15 +33,18 @@ pub(crate) enum Fix {
 /// Look at the data, and make one plan that mends it by your policies. Nothing is changed.
 #[derive(Args, Debug)]
 #[command(before_long_help = "Examples:\n  \
-    posthaste fix plan --database postgresql://app@db/shop --policy orphans=quarantine --policy totals=recompute --out mend.toml\n  \
-    posthaste fix plan --database postgresql://app@db/shop --from doctor.json --from integrity.json --out mend.toml\n  \
-    posthaste run mend.toml --database postgresql://app@db/shop\n\n\
+    posthaste fix plan --database postgresql://app@db/shop \\\n    \
+    --policy orphans=quarantine --policy totals=recompute --out mend.toml\n  \
+    posthaste fix plan --database postgresql://app@db/shop --from doctor.json \\\n    \
+    --from integrity.json --out mend.toml\n  \
+    posthaste run mend.toml --database postgresql://app@db/shop\n\
+    \n\
     Policies (what none is said for is shown, and left as it is):\n  \
     orphans=quarantine|delete|set-null|re-parent:KEY   rows that point to nothing\n  \
     duplicates=merge|rename                            rows that share a key\n  \
     negatives=clamp|quarantine                         less than nothing\n  \
-    totals=recompute                                   totals that are not the sum of their items\n  \
-    constraints=add                                    what was put right stays right\n  \
+    totals=recompute                                   not the sum of their items\n  \
+    constraints=add                                    what is right stays right\n  \
     orphans@sales.items=delete                         for one table")]
 pub(crate) struct Plan {
     #[command(flatten)]
@@ -91,7 +94,8 @@ pub(crate) struct Show {
 /// Count again what a report of `integrity` found, and show the numbers before and now.
 #[derive(Args, Debug)]
 #[command(before_long_help = "Examples:\n  \
-    posthaste integrity --database postgresql://app@db/shop --format json > before.json\n  \
+    posthaste integrity --database postgresql://app@db/shop \\\n    \
+    --format json > before.json\n  \
     posthaste fix compare --database postgresql://app@db/shop --before before.json")]
 pub(crate) struct Compare {
     #[command(flatten)]
@@ -116,9 +120,11 @@ pub(crate) struct Kept {
 /// Put the rows that a plan changed back as they were, to the byte. Rows that were changed since are named, and stay.
 #[derive(Args, Debug)]
 #[command(before_long_help = "Examples:\n  \
-    posthaste fix undo 7 --database postgresql://app@db/shop --yes                     of run 7\n  \
-    posthaste fix undo 7 --with-structure                                              also what it added\n  \
-    posthaste fix undo fix-shop-20260301-090000 --database postgresql://app@db/shop    by the plan's name")]
+    posthaste fix undo 7 --database postgresql://app@db/shop --yes  # of run 7\n  \
+    posthaste fix undo 7 --with-structure  # also what it added\n  \
+    # by the plan's name\n  \
+    posthaste fix undo fix-shop-20260301-090000 \\\n    \
+    --database postgresql://app@db/shop")]
 pub(crate) struct Undo {
     /// The run's number, or the plan's name.
     run: String,

@@ -20,7 +20,8 @@ pub(crate) enum HealthView {
 /// Make the views, or make them anew. Dashboards read `db_health_summary`, with one number a row, or `tables`.
 #[derive(Args, Debug)]
 #[command(before_long_help = "Examples:\n  \
-    posthaste health-view install --database postgresql://admin@db/shop --dry-run      the plan, as a file\n  \
+    # the plan, as a file\n  \
+    posthaste health-view install --database postgresql://admin@db/shop --dry-run\n  \
     posthaste health-view install --database postgresql://admin@db/shop --yes")]
 pub(crate) struct Install {
     #[command(flatten)]

@@ -34,7 +34,8 @@ struct Place {
 /// Open an incident; what follows is noted in it.
 #[derive(Args, Debug)]
 #[command(before_long_help = "Examples:\n  \
-    posthaste incident start 'Shop is slow' --symptom 'product search takes 9 s' --symptom 'orders are missing'")]
+    posthaste incident start 'Shop is slow' --symptom 'product search takes 9 s' \\\n    \
+    --symptom 'orders are missing'")]
 pub(crate) struct Start {
     /// What it is, in a few words.
     title: String,

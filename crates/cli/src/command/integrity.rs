@@ -17,9 +17,12 @@ use crate::visit::Address;
 #[derive(Args, Debug)]
 #[command(before_long_help = "Examples:\n  \
     posthaste integrity --database postgresql://app@db/shop\n  \
-    posthaste integrity --database postgresql://app@db/shop --only declared --only totals\n  \
-    posthaste integrity --database postgresql://app@db/shop --rules rules.toml --format markdown\n  \
-    posthaste integrity --database postgresql://app@db/shop --sample 1       an estimate, from 1 % of the rows")]
+    posthaste integrity --database postgresql://app@db/shop --only declared \\\n    \
+    --only totals\n  \
+    posthaste integrity --database postgresql://app@db/shop --rules rules.toml \\\n    \
+    --format markdown\n  \
+    # an estimate, from 1 % of the rows\n  \
+    posthaste integrity --database postgresql://app@db/shop --sample 1")]
 pub(crate) struct Integrity {
     #[command(flatten)]
     pub what: What,

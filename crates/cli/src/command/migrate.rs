@@ -39,7 +39,8 @@ pub(crate) enum Migrate {
 #[derive(Args, Debug)]
 #[command(before_long_help = "Examples:\n  \
     posthaste migrate status migrations/ --database postgresql://app@db/shop\n  \
-    posthaste migrate status db/migrate --tool dbmate --database postgresql://app@db/shop --format json")]
+    posthaste migrate status db/migrate --tool dbmate \\\n    \
+    --database postgresql://app@db/shop --format json")]
 pub(crate) struct Status {
     #[command(flatten)]
     which: Which,
@@ -51,7 +52,8 @@ pub(crate) struct Status {
 #[derive(Args, Debug)]
 #[command(before_long_help = "Examples:\n  \
     posthaste migrate up migrations/ --database postgresql://app@db/shop --dry-run\n  \
-    posthaste migrate up migrations/ --database postgresql://app@db/shop --to 20260301 --yes")]
+    posthaste migrate up migrations/ --database postgresql://app@db/shop \\\n    \
+    --to 20260301 --yes")]
 pub(crate) struct Up {
     #[command(flatten)]
     which: Which,
@@ -72,7 +74,8 @@ pub(crate) struct Up {
 /// Take the last migration back, by its own way back.
 #[derive(Args, Debug)]
 #[command(before_long_help = "Examples:\n  \
-    posthaste migrate down migrations/ --database postgresql://app@db/shop --dry-run")]
+    posthaste migrate down migrations/ --database postgresql://app@db/shop \\\n    \
+    --dry-run")]
 pub(crate) struct Down {
     #[command(flatten)]
     which: Which,

@@ -46,12 +46,12 @@ use crate::config::Place;
     name = "posthaste",
     version,
     before_long_help = "Examples:\n  \
-        posthaste demo                     show what it does, and clean up\n  \
-        posthaste serve                    start a node, with a private PostgreSQL\n  \
-        posthaste queue list               what waits, what is under way, how old the oldest is\n  \
-        posthaste dlq triage               dead letters by cause, and what to do about each\n  \
-        posthaste review 0042.sql          what a migration would lock, rewrite, break or lose\n  \
-        posthaste doctor                   what is wrong with a database, worst first",
+        posthaste demo             # show what it does, and clean up\n  \
+        posthaste serve            # start a node, with a private PostgreSQL\n  \
+        posthaste queue list       # what waits, and how old the oldest is\n  \
+        posthaste dlq triage       # dead letters by cause, and what to do\n  \
+        posthaste review 0042.sql  # what a migration locks, rewrites, breaks, loses\n  \
+        posthaste doctor           # what is wrong with a database, worst first",
     after_long_help = "Exit codes: 0 done, 1 findings, 2 usage or configuration, 3 database unreachable, \
         4 refused for safety, 5 gave up on time or limits, 70 a bug of ours.\n\
         Data goes to standard output, talk to standard error. NO_COLOR is respected.",
@@ -202,6 +202,21 @@ mod tests {
         fn check(command: &clap::Command) {
             assert!(command.get_about().is_some(), "{}", command.get_name());
             command.get_subcommands().filter(|command| command.get_name() != "help").for_each(check);
+        }
+        check(&Cli::command());
+    }
+
+    /// A line that a terminal wraps cannot be copied, and words behind a command are taken for arguments.
+    #[test]
+    fn examples_fit_80_columns_and_their_remarks_are_remarks() {
+        fn check(command: &clap::Command) {
+            let help = command.get_before_long_help().map(ToString::to_string).unwrap_or_default();
+            for line in help.lines() {
+                assert!(line.chars().count() <= 80, "{line}");
+                let is_command = line.starts_with("  posthaste ");
+                assert!(!is_command || !line.contains("   ") || line.contains("  # "), "{line}");
+            }
+            command.get_subcommands().for_each(check);
         }
         check(&Cli::command());
     }

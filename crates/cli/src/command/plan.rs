@@ -25,8 +25,10 @@ use crate::visit::{Address, glance};
 /// The plan is proven on throw-away copies of the schema: it ends where the migration ends, and its undo leads back.
 #[derive(Args, Debug)]
 #[command(before_long_help = "Examples:\n  \
-    posthaste plan 0042_users.sql --database postgresql://app@db/shop --out 0042.plan.toml\n  \
-    posthaste plan 0042_users.sql --catalog catalog.json --schema schema.sql --format markdown\n  \
+    posthaste plan 0042_users.sql --database postgresql://app@db/shop \\\n    \
+    --out 0042.plan.toml\n  \
+    posthaste plan 0042_users.sql --catalog catalog.json --schema schema.sql \\\n    \
+    --format markdown\n  \
     posthaste run 0042.plan.toml --database postgresql://app@db/shop")]
 pub(crate) struct Plan {
     /// The migration.

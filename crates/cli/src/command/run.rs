@@ -29,7 +29,8 @@ use crate::visit::Address;
 #[derive(Args, Debug)]
 #[command(before_long_help = "Examples:\n  \
     posthaste run 0042.plan.toml --database postgresql://app@db/shop --dry-run\n  \
-    posthaste run 0042.plan.toml --database postgresql://app@db/shop --approve reviewed --backup-at 2026-03-01T02:00:00Z\n  \
+    posthaste run 0042.plan.toml --database postgresql://app@db/shop \\\n    \
+    --approve reviewed --backup-at 2026-03-01T02:00:00Z\n  \
     posthaste run fix.toml --yes --override 'window=the shop is closed today'")]
 pub(crate) struct Run {
     /// The plan's file.

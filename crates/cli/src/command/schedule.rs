@@ -52,7 +52,8 @@ pub(crate) struct Show {
 #[derive(Args, Debug)]
 #[command(before_long_help = "Examples:\n  \
     posthaste schedule create --type BIRTHDAY --subject user-7 --follows birthday\n  \
-    posthaste schedule create --name standup --type REMINDER --zone Europe/Berlin --cron '0 9 * * 1-5'\n  \
+    posthaste schedule create --name standup --type REMINDER \\\n    \
+    --zone Europe/Berlin --cron '0 9 * * 1-5'\n  \
     posthaste schedule create --type REMINDER --subject user-7 \\\n    \
     --rrule 'FREQ=MONTHLY;BYMONTHDAY=-1' --from 2027-01-31T18:00\n  \
     posthaste schedule create --type REMINDER --zone UTC --once 2027-01-01T00:00")]

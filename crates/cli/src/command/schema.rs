@@ -30,7 +30,8 @@ pub(crate) struct Status {
 #[derive(Args, Debug)]
 #[command(before_long_help = "Examples:\n  \
     posthaste schema upgrade --dry-run\n  \
-    posthaste --database-url postgres://posthaste@db/posthaste schema upgrade --yes")]
+    posthaste --database-url postgres://posthaste@db/posthaste schema upgrade \\\n    \
+    --yes")]
 pub(crate) struct Upgrade {
     #[command(flatten)]
     consent: Consent,

@@ -22,9 +22,9 @@ use crate::seal;
 #[derive(Args, Debug)]
 #[command(
     before_long_help = "Examples:\n  \
-    posthaste serve                                       with a private PostgreSQL of its own\n  \
+    posthaste serve                 # with a private PostgreSQL of its own\n  \
     DATABASE_URL=postgres://posthaste@db/posthaste posthaste serve\n  \
-    posthaste serve --roles worker                        one of many nodes\n  \
+    posthaste serve --roles worker  # one of many nodes\n  \
     posthaste serve --listen 127.0.0.1:0 --port-file /run/posthaste.port",
     after_long_help = "SIGTERM or SIGINT ends it: it takes no more, finishes or gives back what is under way, and \
     stops its private PostgreSQL. A second one ends it at once; nothing is lost by that either."

@@ -26,7 +26,7 @@ pub(crate) enum Subject {
 #[derive(Args, Debug)]
 #[command(before_long_help = "Examples:\n  \
     posthaste subject put user-7 --zone Europe/Berlin --date birthday=1990-03-15\n  \
-    posthaste subject put user-7 --zone America/New_York       its dates stay")]
+    posthaste subject put user-7 --zone America/New_York       # its dates stay")]
 pub(crate) struct Put {
     /// The subject's id.
     id: String,

@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use posthaste_base::{Code, Error};
 use posthaste_broker::{BrokerOptions, Declaration, DeliverySettings, read_section};
 use serde_json::json;
@@ -38,6 +39,7 @@ pub(crate) struct Place {
         global = true,
         env = "POSTHASTE_CONFIG",
         value_name = "FILE",
+        value_parser = OsStringValueParser::new().map(PathBuf::from),
         help_heading = "Posthaste's own place"
     )]
     pub config: Option<PathBuf>,
@@ -242,7 +244,8 @@ fn template() -> serde_json::Value {
 }
 
 fn find(place: &Place) -> Result<Option<PathBuf>, Error> {
-    match &place.config {
+    // A variable that is empty says nothing.
+    match place.config.as_ref().filter(|path| !path.as_os_str().is_empty()) {
         Some(path) if path.exists() => Ok(Some(path.clone())),
         Some(path) => Err(Error::new(Code::InvalidFile, format!("there is no file `{}`", path.display()))
             .field("--config")

@@ -140,7 +140,10 @@ async fn spans_of_an_event_follow_each_other_to_the_collector() {
     );
     session.batch_execute(&publish).await.unwrap();
     let delivered = |requests: &[Received]| requests.iter().filter(|request| request.path == "/shop").count();
-    receiver.wait_until(PATIENCE, |_| delivered(&receiver.requests()) == 2).await.unwrap();
+    // One whose caller has an id that is no trace.
+    let own = EVENT.replace("test-123", "own-id");
+    assert_eq!(node.post("/events", "x-correlation-id: order-7\r\n", &own).0, 202);
+    receiver.wait_until(PATIENCE, |_| delivered(&receiver.requests()) == 3).await.unwrap();
     node.signal(Signal::TERM);
     assert_eq!(node.end().0, Some(0));
 
@@ -151,6 +154,12 @@ async fn spans_of_an_event_follow_each_other_to_the_collector() {
         let body: Value = serde_json::from_slice(&request.body).unwrap();
         spans.extend(body["resourceSpans"][0]["scopeSpans"][0]["spans"].as_array().unwrap().clone());
     }
+    let called =
+        requests.iter().find(|request| request.header("x-correlation-id") == Some("order-7")).unwrap();
+    let trace = &called.header("traceparent").unwrap()[3..35];
+    let of_own: Vec<_> = spans.iter().filter(|span| span["traceId"] == *trace).collect();
+    let place = |name: &str, field: &str| &of_own.iter().find(|span| span["name"] == name).unwrap()[field];
+    assert_eq!(place("POST /events", "spanId"), place("deliver shop", "parentSpanId"), "{of_own:?}");
     spans.retain(|span| span["traceId"] == caller[3..35]);
     let named = |name: &str| -> Vec<&Value> { spans.iter().filter(|span| span["name"] == name).collect() };
     let taken_in = named("POST /events");

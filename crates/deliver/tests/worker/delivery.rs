@@ -29,7 +29,9 @@ async fn event_is_delivered_once_signed_with_its_key_and_its_trace() {
     office.receiver.check_signatures(&[SECRET]);
     let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
     let out = office
-        .publish_as("order", |event| event.correlation_id = Some(format!("00-{trace}-00f067aa0ba902b7-01")))
+        .publish_as("order", |event| {
+            event.correlation_id = Some(format!("00-{trace}-00f067aa0ba902b7-01 order-7"));
+        })
         .await;
     let event = office.delivered(out.id).await;
     let requests = office.receiver.requests();
@@ -43,6 +45,7 @@ async fn event_is_delivered_once_signed_with_its_key_and_its_trace() {
         ("posthaste-attempt", "1"),
         ("content-type", "application/json"),
         ("x-tenant", "a"),
+        ("x-correlation-id", "order-7"),
     ] {
         assert_eq!(request.header(name), Some(expected), "{name}");
     }

@@ -52,6 +52,9 @@ async fn only_the_messages_that_a_function_names_as_failed_come_again() {
         assert!(messages.len() <= 10, "a batch of {}", messages.len());
         for message in messages {
             assert_eq!((&message["type"], message["key"].is_string()), (&Value::from("order"), true));
+            // Without an id of a caller's, it is that of the event's own trace.
+            let correlation = message["correlationId"].as_str().unwrap();
+            assert!(ids.iter().any(|id| id.0.simple().to_string() == correlation), "{correlation}");
             let n = message["payload"]["n"].as_i64().unwrap();
             receives.entry(n).or_default().push(message["receives"].as_u64().unwrap());
         }

@@ -33,7 +33,8 @@ const RECEIVE_WAIT: Duration = Duration::from_secs(1);
 #[derive(Args, Debug)]
 #[command(before_long_help = "Examples:\n  \
     posthaste bench queue\n  \
-    posthaste bench queue --producers 32 --consumers 32 --batch 1 --payload-bytes 4096\n  \
+    posthaste bench queue --producers 32 --consumers 32 --batch 1 \\\n    \
+    --payload-bytes 4096\n  \
     posthaste bench queue --workload later --later 1000000\n  \
     posthaste bench queue --workload backlog --ready 1000000\n  \
     posthaste bench queue --workload send --producers 32 --consumers 0 --batch 1")]

@@ -19,7 +19,8 @@ const EXPORT_PAGE: usize = 100;
 #[derive(Args, Debug)]
 #[command(before_long_help = "Examples:\n  \
     posthaste dlq list\n  \
-    posthaste dlq list --error-type TRANSIENT --endpoint shop --limit 20 --newest-first")]
+    posthaste dlq list --error-type TRANSIENT --endpoint shop --limit 20 \\\n    \
+    --newest-first")]
 pub(crate) struct List {
     #[command(flatten)]
     which: Which,
@@ -80,7 +81,8 @@ impl Show {
 /// Move dead letters to the archive: they are not sent again, but kept.
 #[derive(Args, Debug)]
 #[command(before_long_help = "Examples:\n  \
-    posthaste dlq discard --error-type VALIDATION --reason 'sent by mistake' --dry-run\n  \
+    posthaste dlq discard --error-type VALIDATION --reason 'sent by mistake' \\\n    \
+    --dry-run\n  \
     posthaste dlq discard --id 17,18 --reason 'customer has left' --yes")]
 pub(crate) struct Discard {
     #[command(flatten)]

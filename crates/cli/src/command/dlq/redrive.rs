@@ -14,7 +14,8 @@ use crate::output::{Output, counted};
 #[derive(Args, Debug)]
 #[command(before_long_help = "Examples:\n  \
     posthaste dlq redrive --error-type TRANSIENT --min-age-seconds 300 --dry-run\n  \
-    posthaste dlq redrive --endpoint shop --max-messages 500 --rate-per-second 10 --yes\n  \
+    posthaste dlq redrive --endpoint shop --max-messages 500 \\\n    \
+    --rate-per-second 10 --yes\n  \
     posthaste dlq redrive --id 17,18 --yes --watch")]
 pub(crate) struct Redrive {
     #[command(flatten)]

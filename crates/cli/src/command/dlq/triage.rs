@@ -7,12 +7,15 @@ use std::process::ExitCode;
 
 use clap::Args;
 use posthaste_base::{Code, Error};
-use posthaste_broker::{Broker, TriageOut, triage_file};
+use posthaste_broker::{Broker, GroupRedrive, TriageOut, triage_file};
 use posthaste_engine::triage::{Action, Group};
 use serde_json::Value;
 
 use crate::failure::FINDINGS;
 use crate::output::{self, Format, Output, counted};
+
+/// Longer ones name letter after letter; the JSON has them.
+const COMMAND_BYTES_MAX: usize = 200;
 
 /// Sort dead letters by cause, and say what to do about each group.
 #[derive(Args, Debug)]
@@ -20,7 +23,8 @@ use crate::output::{self, Format, Output, counted};
     before_long_help = "Examples:\n  \
     posthaste dlq triage\n  \
     posthaste dlq triage --queue critical --format json\n  \
-    posthaste dlq triage --file sqs_dlq_messages.json      a cloud queue's export; needs no database",
+    # a cloud queue's export; needs no database\n  \
+    posthaste dlq triage --file sqs_dlq_messages.json",
     after_long_help = "Ends with 1 when there are dead letters, and with 0 when there are none."
 )]
 pub(crate) struct Triage {
@@ -82,7 +86,9 @@ pub(crate) fn text(sorted: &TriageOut) -> String {
     let letters = counted(triage.letters as u64, "dead letter");
     let _ = writeln!(text, "{partial}{letters}, {}\n", counted(triage.groups.len() as u64, "cause"));
     for group in &triage.groups {
-        write_group(&mut text, group);
+        let redrive =
+            sorted.redrives.iter().find(|of| of.cause == group.cause && of.category == group.category);
+        write_group(&mut text, group, redrive);
     }
     if !triage.repeat_risks.is_empty() {
         text.push_str("\nrepeat only to receivers that recognise repeats\n");
@@ -105,7 +111,7 @@ pub(crate) fn text(sorted: &TriageOut) -> String {
     text
 }
 
-fn write_group(text: &mut String, group: &Group) {
+fn write_group(text: &mut String, group: &Group, redrive: Option<&GroupRedrive>) {
     let action = word(group.action);
     let _ = writeln!(
         text,
@@ -129,6 +135,9 @@ fn write_group(text: &mut String, group: &Group) {
             pace.reason
         );
     }
+    if let Some(command) = redrive.and_then(command) {
+        let _ = writeln!(text, "           {command}");
+    }
     let types: Vec<_> = group.event_types.iter().map(|(name, count)| format!("{name} ({count})")).collect();
     if !types.is_empty() {
         let _ = writeln!(text, "           types: {}", types.join(", "));
@@ -136,6 +145,27 @@ fn write_group(text: &mut String, group: &Group) {
     let shown: Vec<_> = group.message_ids.iter().take(10).map(String::as_str).collect();
     let more = if group.message_ids.len() > shown.len() { ", ..." } else { "" };
     let _ = writeln!(text, "           letters: {}{more}", shown.join(", "));
+}
+
+/// The command that redrives a group; none if it would be too long to be one.
+fn command(redrive: &GroupRedrive) -> Option<String> {
+    let filter = &redrive.filter;
+    let ids = filter.ids.iter().flatten().map(ToString::to_string).collect::<Vec<_>>().join(",");
+    let flags = [
+        ("queue", filter.queue.clone()),
+        ("error-type", filter.error_type.clone()),
+        ("id", (!ids.is_empty()).then_some(ids)),
+        ("max-messages", Some(redrive.max_messages.to_string())),
+        ("jitter-seconds", Some(redrive.per_message_delay_jitter.to_string())),
+        ("rate-per-second", Some(redrive.rate_per_second.to_string())),
+    ];
+    let mut command = "posthaste dlq redrive".to_owned();
+    for (flag, value) in flags {
+        if let Some(value) = value {
+            let _ = write!(command, " --{flag} {value}");
+        }
+    }
+    (command.len() <= COMMAND_BYTES_MAX).then_some(command)
 }
 
 fn word(action: Action) -> &'static str {
