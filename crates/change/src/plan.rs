@@ -7,7 +7,7 @@ use std::path::Path;
 use posthaste_base::catalog::Catalog;
 use posthaste_base::{Code, Error, Result, Violation};
 use posthaste_report::Plan;
-use posthaste_review::rollout::{Danger, Refusal, RolloutOptions, rollout};
+use posthaste_review::rollout::{Refusal, RolloutOptions, rollout};
 use posthaste_review::script::Script;
 
 use crate::prove::{Proof, prove};
@@ -44,12 +44,11 @@ impl Migration {
     }
 }
 
-/// A plan, what is not in it, and whether it was proven.
+/// A plan, what in it has no online way, and whether it was proven.
 pub struct Planned {
     pub plan: Plan,
+    /// What has no online way: a step that says so, or left out.
     pub refusals: Vec<Refusal>,
-    /// Steps that our own review finds dangerous; such a plan is not to be run.
-    pub dangers: Vec<Danger>,
     pub proof: Option<Proof>,
 }
 
@@ -60,11 +59,16 @@ pub fn plan(migration: &Migration, catalog: &Catalog, title: &str, version: u32)
     let made = rollout(&migration.script, &migration.text, catalog, &options);
     let mut plan = made.plan;
     plan.fingerprint = Some(crate::fingerprint::of_plan(catalog, &plan));
-    Planned { plan, refusals: made.refusals, dangers: made.dangers, proof: None }
+    Planned { plan, refusals: made.refusals, proof: None }
 }
 
 impl Planned {
-    /// Tries it on a throw-away server. A plan with refusals ends elsewhere by its nature, and only its undo is proven.
+    /// Whether every statement of the migration is in it.
+    pub fn is_whole(&self) -> bool {
+        self.refusals.iter().all(|refusal| refusal.step.is_some())
+    }
+
+    /// Tries it on a throw-away server. A plan that is not whole ends elsewhere, and only its undo is proven.
     pub async fn prove(&mut self, migration: &Migration, schema: &str, bin: Option<&Path>) -> Result<()> {
         let scratch = Scratch::start(bin).await?;
         let proof = match scratch.load(schema).await {

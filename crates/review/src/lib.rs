@@ -12,6 +12,7 @@ mod facts;
 mod hint;
 mod ignore;
 mod lexeme;
+mod link;
 mod lower;
 pub mod model;
 mod parse;

@@ -26,7 +26,7 @@ use std::cell::LazyCell;
 
 use squawk_syntax::SourceFile;
 
-use crate::statement::Statement;
+use crate::statement::{Execute, Statement};
 use tree::{K, Node, Tree, is_query};
 pub(crate) use tree::{Places, Source, fold_name};
 pub(crate) use type_name::quoted;
@@ -138,9 +138,10 @@ impl Source<'_> {
             K::DO => Statement::Do(Box::new(self.do_block(node))),
             K::CALL => Statement::Call(Box::new(self.call_statement(node))),
             K::EXPLAIN => self.explain(node)?,
+            K::PREPARE => Statement::Prepare(Box::new(self.prepare(node)?)),
             K::EXECUTE => {
-                let name = node.first_child().map(|name| tree::text_of(&name)).unwrap_or_default();
-                Statement::Unknown { reason: format!("it runs what was prepared as {name}") }
+                let name = node.first_child().map(|name| tree::name_of(&name)).unwrap_or_default();
+                Statement::Execute(Box::new(Execute { name, runs: None }))
             }
             _ => Statement::Transaction(self.transaction(node)?),
         })

@@ -34,10 +34,10 @@ pub mod type_change;
 mod upkeep;
 mod volatility;
 
-use posthaste_base::catalog::{Catalog, Name};
+use posthaste_base::catalog::{Catalog, Name, TypeInfo, TypeKind};
 use posthaste_report::{Effect, Lock, LockMode, Locked};
 
-use crate::statement::{Expression, Statement};
+use crate::statement::{Expression, Statement, TypeName};
 use builder::Builder;
 
 /// What a statement does.
@@ -124,4 +124,11 @@ impl Effects {
 /// Whether an expression may give another value for each row, also when a function in it is not known.
 pub fn is_volatile(expression: &Expression, catalog: &Catalog) -> bool {
     volatility::of_expression(catalog, expression) != volatility::Volatility::Fixed
+}
+
+/// The domain of that name, where its values are checked.
+pub(crate) fn constrained_domain<'a>(name: &TypeName, catalog: &'a Catalog) -> Option<&'a TypeInfo> {
+    let info = relations::type_info(catalog, name.name.schema.as_deref(), &name.name.name)?;
+    let is_it = info.kind == TypeKind::Domain && name.array_dimensions == 0;
+    (is_it && relations::is_constrained(catalog, info)).then_some(info)
 }

@@ -3,6 +3,7 @@
 use std::thread;
 
 use crate::hint;
+use crate::link::link;
 use crate::lower::{Misread, Places, Source, lower};
 use crate::script::{Script, SyntaxError};
 use crate::split::{Part, Pieces, Problem, split};
@@ -45,6 +46,7 @@ impl<'a> Assembly<'a> {
             let located = assembly.located(part, index as u32 + 1);
             assembly.script.statements.push(located);
         }
+        link(&mut assembly.script.statements);
         assembly.script.trailing_comments = assembly.comments(&pieces.comments, text.len());
         assembly.script.errors.sort_by_key(|error| error.span);
         assembly.script

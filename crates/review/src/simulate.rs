@@ -70,8 +70,7 @@ fn carry_out(catalog: &mut Catalog, statement: &Statement) -> Result<(), String>
             catalog.search_path = path.filter(|schema| schema != "$user" && !schema.is_empty()).collect();
             Ok(())
         }
-        Statement::Do(block) => apply_all(catalog, block.body.statements.iter().map(|one| &one.statement)),
-        _ => Ok(()),
+        _ => apply_all(catalog, statement.runs().iter().map(|one| &one.statement)),
     }
 }
 

@@ -97,7 +97,8 @@ impl State {
     pub(crate) fn apply(&mut self, statement: &Statement) {
         self.note(statement);
         match statement {
-            Statement::Do(_) | Statement::Set(_) => {}
+            Statement::Do(_) | Statement::Call(_) | Statement::Execute(_) | Statement::Query(_) => {}
+            Statement::Set(_) => {}
             Statement::CreateSchema(create) => self.catalog.schemas.push(create.name.name.clone()),
             _ => drop(simulate::apply(&mut self.catalog, statement)),
         }

@@ -35,8 +35,8 @@ pub use routine::{
     Body, CreateEventTrigger, CreateFunction, CreateRule, CreateTrigger, Parameter, TriggerEvent,
 };
 pub use session::{
-    Analyze, Call, Cluster, Do, Explain, LockTable, MetaCommand, Refresh, Reindex, ReindexKind, Reset, Set,
-    SetScope, Transaction, Truncate, Vacuum, VacuumTable,
+    Analyze, Call, Cluster, Do, Execute, Explain, LockTable, MetaCommand, Prepare, Refresh, Reindex,
+    ReindexKind, Reset, Set, SetScope, Transaction, Truncate, Vacuum, VacuumTable,
 };
 pub use table::{
     ColumnConstraint, ColumnConstraintKind, ColumnDefinition, ConstraintTiming, CreateTable, CreateTableAs,
@@ -138,6 +138,8 @@ pub enum Statement {
     Reset(Reset),
     Do(Box<Do>),
     Call(Box<Call>),
+    Prepare(Box<Prepare>),
+    Execute(Box<Execute>),
     Explain(Box<Explain>),
     /// A line for psql, such as `\connect` or `\copy`.
     Meta(Box<MetaCommand>),
@@ -155,6 +157,17 @@ pub enum Statement {
 }
 
 impl Statement {
+    /// Statements that run within this one: those of a body, of a function that it calls, of what was prepared.
+    pub fn runs(&self) -> &[Located] {
+        match self {
+            Statement::Do(block) => &block.body.statements,
+            Statement::Call(call) => call.runs.as_deref().unwrap_or_default(),
+            Statement::Execute(execute) => execute.runs.as_deref().unwrap_or_default(),
+            Statement::Query(query) => &query.runs,
+            _ => &[],
+        }
+    }
+
     /// The statement's first words in upper case, for messages: those of an index with its `CREATE`, or `UPDATE`.
     pub fn keyword(&self) -> String {
         if let Some(object) = self.created() {
@@ -184,6 +197,8 @@ impl Statement {
             Statement::Reset(_) => "RESET",
             Statement::Do(_) => "DO",
             Statement::Call(_) => "CALL",
+            Statement::Prepare(_) => "PREPARE",
+            Statement::Execute(_) => "EXECUTE",
             Statement::Explain(_) => "EXPLAIN",
             Statement::Unknown { .. } => "EXECUTE",
             _ => "",

@@ -4,8 +4,9 @@ use std::path::Path;
 
 use posthaste_base::catalog::Catalog;
 use posthaste_report::{Action, Effect, Plan, Step, plan_markdown};
-use posthaste_review::parse;
+use posthaste_review::config::Options;
 use posthaste_review::rollout::{Rollout, RolloutOptions, compare, rollout};
+use posthaste_review::{File, parse, review};
 
 fn read(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/samples").join(name);
@@ -36,7 +37,6 @@ fn the_sample_becomes_a_plan_that_disturbs_nobody() {
     let made = planned(&text);
     println!("{}", plan_markdown(&made.plan));
     assert_eq!(made.refusals, []);
-    assert_eq!(made.dangers, []);
     let ends = compare(&parse(&text), &made.plan, &catalog()).expect("it can be carried out");
     assert_eq!(ends, [], "it ends where the migration ends");
     assert!(made.plan.notes.iter().any(|note| note.contains("SET NULL")), "{:#?}", made.plan.notes);
@@ -69,8 +69,74 @@ fn what_breaks_clients_has_a_person_before_it_and_its_reason() {
 }
 
 #[test]
-fn what_has_no_way_is_dangerous_and_no_plan() {
-    let made = planned("do $$ begin alter table user_job_matches alter score type text; end $$");
-    assert!(made.dangers.iter().all(|danger| danger.step == "expand-1"), "{:#?}", made.dangers);
-    assert!(!made.dangers.is_empty(), "{:#?}", made.plan);
+fn what_has_no_way_is_a_step_that_says_so_behind_a_persons_word() {
+    let made = planned(
+        "do $$ begin if true then alter table user_job_matches alter score type text; end if; end $$",
+    );
+    let [refusal] = made.refusals.as_slice() else { panic!("{:#?}", made.refusals) };
+    assert_eq!(refusal.step.as_deref(), Some("expand-2"));
+    let locks: Vec<String> =
+        refusal.outage.locks.iter().map(|lock| format!("{:?} {}", lock.on, lock.mode)).collect();
+    assert_eq!(locks[0], r#"Table("user_job_matches") ACCESS EXCLUSIVE"#);
+    assert!(refusal.outage.bytes.is_some_and(|bytes| bytes > 0) && refusal.outage.seconds.is_some());
+    let [asked, outage] = made.plan.phases[0].steps.as_slice() else { panic!("{:#?}", titles(&made.plan)) };
+    assert!(matches!(&asked.action, Action::Manual { about } if about.contains("nobody reads or writes it")));
+    assert_eq!(outage.accepted[0].code, "no-online-way");
+    assert!(made.plan.notes.iter().any(|note| note.contains("no online way")), "{:#?}", made.plan.notes);
+}
+
+#[test]
+fn what_fails_on_the_rows_that_are_there_is_left_out_with_what_is_needed() {
+    let made = planned("alter table users add column code text not null, add column other text");
+    let [refusal] = made.refusals.as_slice() else { panic!("{:#?}", made.refusals) };
+    assert_eq!(refusal.step, None);
+    assert!(refusal.why.contains("Give it a default"), "{}", refusal.why);
+    assert_eq!(titles(&made.plan).len(), 1, "the other column stays: {:#?}", titles(&made.plan));
+}
+
+/// The codes of what a review says of the file, where it is grave.
+fn reviewed(sql: &str) -> Vec<String> {
+    let file = File { path: "1.sql".to_owned(), text: sql.to_owned(), ..File::default() };
+    let report = review(&[file], Some(&catalog()), &Options::default(), &[]).report(None);
+    report.findings.into_iter().map(|finding| finding.code).collect()
+}
+
+const BUILDS: &str = "language plpgsql as $$ begin create index seen on users (first_name); end $$;";
+
+#[test]
+fn what_a_function_of_the_file_does_counts_where_it_is_called() {
+    for sql in [
+        format!("create function f() returns void {BUILDS} select f()"),
+        format!("create procedure p() {BUILDS} call p()"),
+        format!("create function f() returns void {BUILDS} do $$ begin perform f(); end $$"),
+        "prepare q as delete from users; execute q".to_owned(),
+    ] {
+        let codes = reviewed(&sql);
+        let is_found =
+            ["create-index", "bulk-delete"].iter().any(|code| codes.iter().any(|known| known == code));
+        assert!(is_found, "{sql}: {codes:?}");
+        assert!(!codes.iter().any(|code| code == "dynamic-sql"), "{sql}: {codes:?}");
+    }
+    let uncalled = reviewed(&format!("create function f() returns void {BUILDS}"));
+    assert!(!uncalled.iter().any(|code| code == "create-index"), "{uncalled:?}");
+    assert!(reviewed("execute elsewhere").iter().any(|code| code == "dynamic-sql"));
+    let endless =
+        "create function f() returns void language plpgsql as $$ begin perform f(); end $$; select f()";
+    assert!(!reviewed(endless).iter().any(|code| code == "create-index"));
+}
+
+#[test]
+fn a_call_that_stops_others_is_an_outage_with_its_locks() {
+    let made = planned(&format!("create function f() returns void {BUILDS} select f()"));
+    let [refusal] = made.refusals.as_slice() else { panic!("{:#?}", made.refusals) };
+    let locks: Vec<String> =
+        refusal.outage.locks.iter().map(|lock| format!("{:?} {}", lock.on, lock.mode)).collect();
+    assert_eq!(locks, [r#"Table("users") SHARE"#]);
+    let made = planned("prepare q as delete from users where first_name = 'x'; execute q");
+    assert_eq!(made.refusals, []);
+    assert!(
+        made.plan.steps().any(|step| matches!(step.action, Action::Batches(_))),
+        "{:#?}",
+        titles(&made.plan)
+    );
 }

@@ -76,7 +76,7 @@ async fn dangerous_forms_are_caught_and_safe_ones_are_left_alone() {
         made = Some((form, catalog));
     }
     let caught = score.dangerous - score.missed.len();
-    assert!(planned.made > 600 && planned.dangers.len() * 100 <= planned.made * 3, "{:#?}", planned.dangers);
+    assert!(planned.made > 600 && planned.left_out.len() < 60, "{:#?}", planned.left_out);
     assert!(score.dangerous > 200 && score.safe > 200, "the corpus is there");
     assert!(caught * 100 >= score.dangerous * 98, "{caught} of {} are caught", score.dangerous);
     assert!(
@@ -120,10 +120,11 @@ fn flagged(report: &Report) -> Vec<String> {
 
 fn dangers(statement: &Statement, catalog: &Catalog, version: u32) -> Option<String> {
     let effects = model::effects(statement, catalog, version);
-    let has_rows = |name: &Name| {
-        let relation = catalog.relation(Some(&name.schema), &name.name);
-        relation.is_some_and(|relation| relation.size.rows.is_some_and(|rows| rows > 0))
-    };
+    let has_rows = |name: &Name| rows_of(catalog, name) > 0;
+    // SHARE on the partitions is for making their list alone: nothing is read or built under it.
+    if matches!(statement, Statement::Reindex(reindex) if reindex.is_concurrent) {
+        return None;
+    }
     for work in effects.work.iter().filter(|work| !matches!(work.kind, WorkKind::Query | WorkKind::Empty)) {
         let (table, mode) = match &work.on {
             Locked::Table(table) => {
@@ -141,6 +142,12 @@ fn dangers(statement: &Statement, catalog: &Catalog, version: u32) -> Option<Str
         }
     }
     breakage(statement, &has_rows, catalog).map(str::to_owned)
+}
+
+/// Of a table with its partitions.
+fn rows_of(catalog: &Catalog, name: &Name) -> u64 {
+    let own = catalog.relation(Some(&name.schema), &name.name).and_then(|relation| relation.size.rows);
+    own.unwrap_or(0) + catalog.children(name).map(|child| rows_of(catalog, &child.name)).sum::<u64>()
 }
 
 /// What clients notice without any lock.
@@ -199,7 +206,8 @@ fn breakage(
         }
         Statement::Query(query) => {
             // A join that names no constant finds whatever matches.
-            let has_constant = query.condition.as_ref().is_some_and(|c| c.text.contains(['5', '\'']));
+            let is_constant = |c: char| c.is_ascii_digit() || c == '\'';
+            let has_constant = query.condition.as_ref().is_some_and(|c| c.text.contains(is_constant));
             let target = query.target.as_ref().filter(|_| !has_constant)?;
             let is_bulk = matches!(query.kind, QueryKind::Update | QueryKind::Delete) && rows(&target.name);
             is_bulk.then_some("writes all rows")

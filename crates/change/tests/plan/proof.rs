@@ -6,7 +6,7 @@ use posthaste_change::scratch::{run_script, schema_of};
 use posthaste_pg::catalog::{CatalogOptions, read};
 use posthaste_pg::{Visit, VisitOptions};
 use posthaste_review::rollout::compare;
-use posthaste_testkit::db::TestDb;
+use posthaste_testkit::db::{TestDb, Version, default_version, versions};
 
 /// Tables with rows, so that what is done to them is somebody's outage.
 const SHOP: &str = r#"
@@ -40,15 +40,31 @@ const SHOP: &str = r#"
     insert into account (name) select 'a' || i from generate_series(1, 100) as i;
     insert into payment (account_id, amount) select i, i from generate_series(1, 100) as i;
     insert into event_2025 select i, '2025-06-01' from generate_series(1, 100) as i;
+    create table log (id int not null, kind int, note text) partition by list (kind);
+    create table log_1 partition of log for values in (1) partition by range (id);
+    create table log_1_low partition of log_1 for values from (0) to (1000);
+    create table log_rest partition of log default;
+    create index log_note_idx on log (note);
+    create table log_1_high (id int not null, kind int, note text);
+    create table log_2 (id int not null, kind int, note text) partition by range (id);
+    create table log_2_low partition of log_2 for values from (0) to (1000);
+    create table log_2_high partition of log_2 for values from (1000) to (2000);
+    insert into log select i, 1, 'one' from generate_series(1, 100) as i;
+    insert into log select i, 9, 'rest' from generate_series(1, 100) as i;
+    insert into log_1_high select i, 1, 'high' from generate_series(1000, 1100) as i;
+    insert into log_2 select i, 2, 'two' from generate_series(950, 1050) as i;
+    create table visit (id int not null, customer_id bigint references customer (id)) partition by range (id);
+    create table visit_low partition of visit for values from (0) to (1000);
+    create table visit_high (id int not null, customer_id bigint);
+    insert into visit select i, i from generate_series(1, 100) as i;
+    insert into visit_high select i, 1 from generate_series(1000, 1100) as i;
     analyze;
 "#;
 
 /// What is wrong with a migration's plan, before a server is asked: what is not in it, what is dangerous, and where it
 /// ends by the simulation.
 fn problems(migration: &Migration, planned: &Planned, catalog: &Catalog) -> Vec<String> {
-    let refusals = planned.refusals.iter().map(|refusal| format!("{refusal:?}"));
-    let dangers = planned.dangers.iter().map(|danger| format!("{danger:?}"));
-    let mut problems: Vec<String> = refusals.chain(dangers).collect();
+    let mut problems: Vec<String> = planned.refusals.iter().map(|refusal| format!("{refusal:?}")).collect();
     match compare(&migration.script, &planned.plan, catalog) {
         Ok(differences) => problems.extend(differences.iter().map(|one| format!("simulated: {one}"))),
         Err(why) => problems.push(format!("simulated: {why}")),
@@ -58,10 +74,21 @@ fn problems(migration: &Migration, planned: &Planned, catalog: &Catalog) -> Vec<
 
 /// Each migration alone: its plan is proven, and holds these steps in this order, as phases and first words.
 async fn check(cases: &[(&str, &[&str])]) {
-    let db = TestDb::empty().await;
+    for version in versions() {
+        check_on(&version, cases).await;
+    }
+}
+
+async fn check_on(version: &Version, cases: &[(&str, &[&str])]) {
+    let db = TestDb::empty_on(version).await;
     run_script(&db.target, SHOP).await.expect("the shop");
-    let schema = schema_of(&db.target, None).await.expect("pg_dump");
-    let scratch = posthaste_change::scratch::Scratch::start(None).await.expect("a scratch server");
+    // Servers of other versions come without their `pg_dump`.
+    let schema = match *version == default_version() {
+        true => schema_of(&db.target, None).await.expect("pg_dump"),
+        false => SHOP.to_owned(),
+    };
+    let scratch =
+        posthaste_change::scratch::Scratch::start(Some(&version.bin)).await.expect("a scratch server");
     let schema = scratch.load(&schema).await.expect("the schema");
     let visit = Visit::connect(&db.target, VisitOptions::named("test")).await.expect("a visit");
     let catalog = read(&visit, &CatalogOptions::default()).await.expect("the catalog");
@@ -86,7 +113,14 @@ async fn check(cases: &[(&str, &[&str])]) {
         }
     }
     scratch.remove().await.expect("it stops");
-    assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), cases.len(), wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "PostgreSQL {}, {} of {}:\n{}",
+        version.major,
+        wrong.len(),
+        cases.len(),
+        wrong.join("\n")
+    );
 }
 
 #[tokio::test]
@@ -154,6 +188,100 @@ async fn columns_tables_and_partitions_go_their_own_way() {
         ("alter table event detach partition event_2024", &["contract"]),
     ])
     .await;
+}
+
+#[tokio::test]
+async fn partitions_of_all_kinds_are_made_and_attached_without_a_scan() {
+    check(&[
+        (
+            "create table event_2026 partition of event for values from ('2026-01-01 00:00Z') to ('2027-01-01 00:00Z')",
+            &["expand", "validate", "validate", "switch", "contract"],
+        ),
+        (
+            "create table log_3 partition of log for values in (3, 4)",
+            &["expand", "validate", "validate", "switch", "contract"],
+        ),
+        (
+            "create table log_5 partition of log for values in (5) partition by hash (id)",
+            &["validate", "validate", "switch", "contract"],
+        ),
+        (
+            "alter table log_1 attach partition log_1_high for values from (1000) to (2000)",
+            &["validate", "validate", "validate", "switch", "contract"],
+        ),
+        (
+            "alter table log attach partition log_2 for values in (2)",
+            &[
+                "validate", "validate", "validate", "validate", "validate", "validate", "validate", "validate", "validate",
+                "switch", "contract",
+            ],
+        ),
+        (
+            "alter table visit attach partition visit_high for values from (1000) to (2000)",
+            &["validate", "validate", "validate", "validate", "switch", "contract"],
+        ),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn statements_in_bodies_go_their_own_ways() {
+    check(&[
+        (
+            "do $$ begin alter table customer add column age int; create index on customer (age); end $$",
+            &["expand", "validate"],
+        ),
+        ("prepare away as delete from customer where name = 'y'; execute away", &["backfill"]),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn types_change_under_partitions_and_views() {
+    check(&[
+        (
+            "alter table log alter note type varchar(20)",
+            &[
+                "expand", "backfill", "backfill", "validate", "validate", "validate", "validate", "validate", "validate",
+                "validate", "switch", "contract", "contract",
+            ],
+        ),
+        (
+            r#"drop view expensive; alter table "Order" alter status type varchar(20);
+               create view expensive as select id from "Order" where status = 'expensive';
+               comment on view expensive is 'more than most'"#,
+            &["expand", "backfill", "validate", "switch", "switch", "contract", "contract"],
+        ),
+        (
+            r#"drop view expensive; create view expensive as select id, price from "Order" where price > 100"#,
+            &["switch"],
+        ),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn a_plan_with_an_outage_is_whole_and_asks_a_person_first() {
+    let db = TestDb::empty().await;
+    run_script(&db.target, SHOP).await.expect("the shop");
+    let visit = Visit::connect(&db.target, VisitOptions::named("test")).await.expect("a visit");
+    let catalog = read(&visit, &CatalogOptions::default()).await.expect("the catalog");
+    let sql = "alter table customer add column twice bigint generated always as (id * 2) stored, add column age int; \
+               cluster customer using customer_pkey";
+    let migration = Migration::parse("migration.sql", sql.as_bytes()).expect("valid SQL");
+    let mut planned = plan(&migration, &catalog, "migration", 15);
+    let steps: Vec<&str> = planned.refusals.iter().filter_map(|refusal| refusal.step.as_deref()).collect();
+    assert_eq!(steps, ["expand-3", "expand-5"]);
+    assert!(planned.is_whole());
+    planned.prove(&migration, SHOP, None).await.expect("it runs");
+    let proof = planned.proof.expect("it was proven");
+    assert!(proof.holds(), "{proof:#?}");
+    let mut plan = planned.plan;
+    plan.gates.clear();
+    let error = posthaste_runner::run(&db.target, &plan, Default::default(), |_| ())
+        .await
+        .expect_err("nobody said yes");
+    assert!(error.to_string().contains("expand-2"), "{error}");
 }
 
 const KEY: &[&str] = &[

@@ -23,6 +23,8 @@ use crate::visit::{Address, glance};
 /// Turn a migration into a rollout in phases, which can be read, edited, kept in version control, and run.
 ///
 /// The plan is proven on throw-away copies of the schema: it ends where the migration ends, and its undo leads back.
+/// A statement without an online way is a step that says so, with what the outage costs, behind a step that only
+/// `posthaste run --approve` answers; then the exit code is that of findings.
 #[derive(Args, Debug)]
 #[command(before_long_help = "Examples:\n  \
     posthaste plan 0042_users.sql --database postgresql://app@db/shop \\\n    \
@@ -89,7 +91,6 @@ impl Plan {
         let stem = self.file.file_stem().map(|stem| stem.to_string_lossy().into_owned());
         let title = self.title.clone().or(stem).unwrap_or(name);
         let mut planned = plan(&migration, &catalog, &title, NEWEST);
-        refuse_dangers(&planned)?;
         self.prove(&mut planned, &migration, &catalog).await?;
         say(&planned);
         let text = self.text(&planned)?;
@@ -132,7 +133,7 @@ impl Plan {
         };
         planned.prove(migration, &schema, self.pg_bin.as_deref()).await?;
         let Some(proof) = &planned.proof else { return Ok(()) };
-        let wrong = if planned.refusals.is_empty() { &proof.end } else { &Vec::new() };
+        let wrong = if planned.is_whole() { &proof.end } else { &Vec::new() };
         if wrong.is_empty() && proof.undo.is_empty() {
             talk(&format!("proven: {}", describe(planned)));
             return Ok(());
@@ -181,25 +182,9 @@ impl Plan {
 /// The newest version of the server, for a catalog that does not say its own.
 const NEWEST: u32 = 18;
 
-/// A plan that does harm by our own review is no plan.
-fn refuse_dangers(planned: &Planned) -> Result<(), Error> {
-    if planned.dangers.is_empty() {
-        return Ok(());
-    }
-    let all: Vec<String> = planned
-        .dangers
-        .iter()
-        .map(|danger| format!("step {}: {} ({})", danger.step, danger.message, danger.code))
-        .collect();
-    let message = format!("the plan is dangerous by our own review: {}", all.join("; "));
-    Err(Error::new(Code::PlanNotProven, message).hint(
-        "there is no online way for this statement; take it out of the file, or run it in a window by hand",
-    ))
-}
-
 /// Without a server, where both ends are by the catalog alone.
 fn say_ends(planned: &Planned, migration: &Migration, catalog: &Catalog) {
-    if !planned.refusals.is_empty() {
+    if !planned.is_whole() {
         return;
     }
     match compare(&migration.script, &planned.plan, catalog) {
@@ -221,18 +206,8 @@ fn say(planned: &Planned) {
     for note in &planned.plan.notes {
         talk(&format!("note: {note}"));
     }
-    for refusal in &planned.refusals {
-        let cost = refusal.outage_bytes.map(|bytes| match bytes {
-            0 => " (an instant, for those who are ready for it)".to_owned(),
-            bytes => format!(" (as it is: {} MB under a lock that stops others)", bytes.div_ceil(1 << 20)),
-        });
-        talk(&format!(
-            "not in the plan: {} in line {}: {}{}",
-            refusal.keyword,
-            refusal.line,
-            refusal.why,
-            cost.unwrap_or_default()
-        ));
+    for refusal in planned.refusals.iter().filter(|refusal| refusal.step.is_none()) {
+        talk(&format!("not in the plan: {} in line {}: {}", refusal.keyword, refusal.line, refusal.why));
     }
     let steps = planned.plan.steps().count();
     let phases: Vec<String> =
@@ -248,7 +223,7 @@ fn describe(planned: &Planned) -> String {
     } else {
         format!("its first {undone} of {steps} steps can be taken back")
     };
-    if planned.refusals.is_empty() { format!("it ends where the migration ends, and {back}") } else { back }
+    if planned.is_whole() { format!("it ends where the migration ends, and {back}") } else { back }
 }
 
 fn document(planned: &Planned) -> serde_json::Value {
@@ -261,7 +236,11 @@ fn document(planned: &Planned) -> serde_json::Value {
                 "line": refusal.line,
                 "keyword": refusal.keyword,
                 "why": refusal.why,
-                "outage_bytes": refusal.outage_bytes,
+                "step": refusal.step,
+                "locks": refusal.outage.locks,
+                "outage_bytes": refusal.outage.bytes,
+                "outage_seconds": refusal.outage.seconds,
+                "is_rate_measured": refusal.outage.is_rate_measured,
             })
         })
         .collect();

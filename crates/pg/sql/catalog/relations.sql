@@ -16,7 +16,8 @@ select
   c.reloptions as options,
   c.relreplident::text as replica_identity,
   c.reltuples::float8 as rows,
-  c.relpages as pages,
+  -- From 14 on that of an analysed partitioned table is -1.
+  greatest(c.relpages, 0) as pages,
   coalesce(t.relpages, 0) as toast_pages,
   pg_get_expr(c.relpartbound, 0) as bound,
   p.partstrat::text as strategy,

@@ -54,6 +54,7 @@ impl Source<'_> {
             columns_used: gathered.columns,
             ctes: gathered.ctes,
             is_positioned: outer.has(K::WHERE_CURRENT_OF),
+            runs: Vec::new(),
         }
     }
 

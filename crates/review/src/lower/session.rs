@@ -3,8 +3,8 @@
 use super::settings::value_of;
 use super::tree::{K, Node, Source, Token, Tree, name_of, string_of};
 use crate::statement::{
-    Analyze, Call, Cluster, Explain, LockTable, QueryKind, Refresh, Reindex, ReindexKind, Reset, Set,
-    SetScope, Setting, Shape, Statement, TableUse, Transaction, Truncate, Vacuum, VacuumTable,
+    Analyze, Call, Cluster, Explain, LockTable, Prepare, QueryKind, Refresh, Reindex, ReindexKind, Reset,
+    Set, SetScope, Setting, Shape, Statement, TableUse, Transaction, Truncate, Vacuum, VacuumTable,
 };
 
 impl Source<'_> {
@@ -234,7 +234,15 @@ impl Source<'_> {
         Call {
             procedure: self.name_in(node, K::PROCEDURE_NAME_REF),
             arguments: arguments.filter_map(|argument| self.expression_in(&argument)).collect(),
+            runs: None,
         }
+    }
+
+    pub(super) fn prepare(&self, node: &Node) -> Option<Prepare> {
+        let name = name_of(&node.first(K::PREPARED_STATEMENT)?);
+        let inner = node.children().filter(|child| child.kind() != K::PARAM_LIST).last()?;
+        let statement = self.statement(&inner);
+        Some(Prepare { name, statement: Box::new(self.locate(&inner, statement, 1)) })
     }
 
     pub(super) fn explain(&self, node: &Node) -> Option<Statement> {

@@ -2,7 +2,7 @@
 //!
 //! Not for: what reaches partitions through their parent.
 
-use posthaste_base::catalog::{Index, Relation, RelationKind};
+use posthaste_base::catalog::{Constraint, Index, Relation, RelationKind};
 
 use super::alter::{Reach, Step};
 use super::builder::{Builder, Found};
@@ -31,12 +31,13 @@ pub(super) fn attach(
     };
     beside_default(builder, form, parent, &bound);
     let has_keys = keys_of_parent(builder, form, parent);
+    let has_index = |index: &Index| partition.indexes.iter().any(|own| fits(own, index));
+    let builds = !parent.indexes.iter().all(has_index);
     for part in relations::family(builder.catalog, partition) {
         builder.take(form, Whom::Partition, &part.name);
         if !relations::has_rows(part) {
             continue;
         }
-        let builds = parent.indexes.iter().any(|index| part.indexes.iter().all(|own| !fits(own, index)));
         if builds {
             builder.work_on_table(&part.name, WorkKind::Scan);
         }
@@ -129,6 +130,12 @@ fn check_keys(builder: &mut Builder<'_>, parent: &Relation, part: &Relation) {
     let form = &forms::ATTACH_CHECKS_KEYS;
     for key in relations::foreign_keys(parent) {
         let Some(reference) = &key.references else { continue };
+        // The same key of the partition, once it is validated, is taken over unread.
+        let is_same = |own: &&Constraint| own.is_validated && own.definition == key.definition;
+        if relations::foreign_keys(part).any(|own| is_same(&own)) {
+            builder.take(&forms::ATTACH_TAKES_KEYS, Whom::Referenced, &reference.table);
+            continue;
+        }
         if let Some(referenced) = relations::by_name(builder.catalog, &reference.table) {
             builder.work_on_table(&part.name, WorkKind::Scan);
             constraint::read_both_relations(builder, form, part, referenced);

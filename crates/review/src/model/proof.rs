@@ -113,6 +113,12 @@ impl<'a> Facts<'a> {
             (Equal | GreaterOrEqual, Greater) => order.is_gt(),
             (Greater, Greater | GreaterOrEqual) => order.is_ge(),
             (Equal | GreaterOrEqual, GreaterOrEqual) => order.is_ge(),
+            (NotEqual, NotEqual) => order.is_eq(),
+            (Equal, NotEqual) => order.is_ne(),
+            (Less, NotEqual) => order.is_le(),
+            (LessOrEqual, NotEqual) => order.is_lt(),
+            (Greater, NotEqual) => order.is_ge(),
+            (GreaterOrEqual, NotEqual) => order.is_gt(),
             _ => false,
         }
     }
@@ -193,7 +199,8 @@ fn negated(predicate: Predicate) -> Option<Predicate> {
             let compare =
                 |operator| Predicate::Compare { column: column.clone(), operator, value: value.clone() };
             match operator {
-                Operator::Equal => Predicate::Or(vec![compare(Operator::Less), compare(Operator::Greater)]),
+                Operator::Equal => compare(Operator::NotEqual),
+                Operator::NotEqual => compare(Operator::Equal),
                 Operator::Less => compare(Operator::GreaterOrEqual),
                 Operator::LessOrEqual => compare(Operator::Greater),
                 Operator::Greater => compare(Operator::LessOrEqual),

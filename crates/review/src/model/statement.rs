@@ -5,7 +5,7 @@
 use super::builder::Builder;
 use super::forms::objects;
 use super::{alter, alter_object, create, drop, index, query, upkeep};
-use crate::statement::{Body, Statement};
+use crate::statement::{Located, Statement};
 
 pub(super) fn apply(builder: &mut Builder<'_>, statement: &Statement) {
     match statement {
@@ -42,12 +42,26 @@ pub(super) fn apply(builder: &mut Builder<'_>, statement: &Statement) {
         Statement::Truncate(truncate) => upkeep::truncate(builder, truncate),
         Statement::Refresh(refresh) => upkeep::refresh(builder, refresh),
         Statement::Lock(lock) => upkeep::lock(builder, lock),
-        Statement::Query(query) => query::run(builder, query),
-        Statement::Copy(copy) => query::copy(builder, copy),
-        Statement::Do(body) => run_body(builder, &body.body),
-        Statement::Call(call) => {
-            builder.depends(format!("what procedure `{}` does", call.procedure));
+        Statement::Query(query) => {
+            query::run(builder, query);
+            run_all(builder, &query.runs);
         }
+        Statement::Copy(copy) => query::copy(builder, copy),
+        Statement::Do(body) => {
+            if !body.body.is_read {
+                builder.depends("what the body does, which is not read");
+            }
+            run_all(builder, &body.body.statements);
+        }
+        Statement::Call(call) => match &call.runs {
+            Some(runs) => run_all(builder, runs),
+            None => builder.depends(format!("what procedure `{}` does", call.procedure)),
+        },
+        Statement::Prepare(_) => {}
+        Statement::Execute(execute) => match &execute.runs {
+            Some(runs) => run_all(builder, runs),
+            None => builder.depends(format!("what was prepared as `{}`", execute.name)),
+        },
         Statement::Explain(explain) => query::explain(builder, explain),
         Statement::Unknown { reason } => builder.depends(reason.clone()),
         Statement::Broken => builder.depends("what the statement says, which was not understood"),
@@ -61,11 +75,8 @@ pub(super) fn apply(builder: &mut Builder<'_>, statement: &Statement) {
 }
 
 /// What a body runs, in one transaction: each of its statements, also those that only may run.
-fn run_body(builder: &mut Builder<'_>, body: &Body) {
-    if !body.is_read {
-        builder.depends("what the body does, which is not read");
-    }
-    for located in &body.statements {
+fn run_all(builder: &mut Builder<'_>, statements: &[Located]) {
+    for located in statements {
         if located.is_conditional {
             builder.depends("which branches of the body run");
         }

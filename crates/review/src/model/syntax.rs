@@ -11,7 +11,7 @@ pub(super) enum Predicate {
     Or(Vec<Predicate>),
     NotNull(String),
     Null(String),
-    /// One of `=`, `<`, `<=`, `>`, `>=`, with the column to the left.
+    /// One of `=`, `<>`, `<`, `<=`, `>`, `>=`, with the column to the left.
     Compare {
         column: String,
         operator: Operator,
@@ -24,6 +24,7 @@ pub(super) enum Predicate {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Operator {
     Equal,
+    NotEqual,
     Less,
     LessOrEqual,
     Greater,
@@ -236,6 +237,12 @@ impl Reader<'_> {
             });
         }
         let equal = |value| Predicate::Compare { column: column.clone(), operator: Operator::Equal, value };
+        if self.word("NOT") {
+            let differs =
+                |value| Predicate::Compare { column: column.clone(), operator: Operator::NotEqual, value };
+            let values = self.word("IN").then(|| self.values())??;
+            return Some(Predicate::And(values.into_iter().map(differs).collect()));
+        }
         if self.word("IN") {
             return Some(Predicate::Or(self.values()?.into_iter().map(equal).collect()));
         }
@@ -249,7 +256,8 @@ impl Reader<'_> {
             ]));
         }
         let operator = self.operator()?;
-        if operator == Operator::Equal && self.word("ANY") {
+        let is_none_of = operator == Operator::NotEqual && self.word("ALL");
+        if is_none_of || (operator == Operator::Equal && self.word("ANY")) {
             // `ANY (ARRAY[...])`, or with a cast `ANY ((ARRAY[...])::text[])`.
             self.word("(").then_some(())?;
             let is_wrapped = self.word("(");
@@ -259,7 +267,13 @@ impl Reader<'_> {
             }
             self.cast();
             self.word(")").then_some(())?;
-            return Some(Predicate::Or(values.into_iter().map(equal).collect()));
+            let differs =
+                |value| Predicate::Compare { column: column.clone(), operator: Operator::NotEqual, value };
+            return Some(if is_none_of {
+                Predicate::And(values.into_iter().map(differs).collect())
+            } else {
+                Predicate::Or(values.into_iter().map(equal).collect())
+            });
         }
         Some(Predicate::Compare { value: self.value()?, column, operator })
     }
@@ -267,6 +281,7 @@ impl Reader<'_> {
     fn operator(&mut self) -> Option<Operator> {
         let operator = match self.peek()? {
             "=" => Operator::Equal,
+            "<>" => Operator::NotEqual,
             "<" => Operator::Less,
             "<=" => Operator::LessOrEqual,
             ">" => Operator::Greater,
@@ -358,6 +373,7 @@ impl Operator {
     fn turned(self) -> Self {
         match self {
             Operator::Equal => Operator::Equal,
+            Operator::NotEqual => Operator::NotEqual,
             Operator::Less => Operator::Greater,
             Operator::LessOrEqual => Operator::GreaterOrEqual,
             Operator::Greater => Operator::Less,
@@ -395,6 +411,11 @@ mod tests {
             "CHECK ((a = ANY (ARRAY[3, 4])))",
             Predicate::Or(vec![compare("a", Equal, "3"), compare("a", Equal, "4")]),
         );
+        check("CHECK ((b <> 'x'::text))", compare("b", NotEqual, "'x'"));
+        check(
+            "CHECK ((a <> ALL (ARRAY[3, 4])))",
+            Predicate::And(vec![compare("a", NotEqual, "3"), compare("a", NotEqual, "4")]),
+        );
         check(
             "CHECK (((b)::text = ANY ((ARRAY['x'::character varying, 'y'::character varying])::text[])))",
             Predicate::Or(vec![compare("b", Equal, "'x'"), compare("b", Equal, "'y'")]),
@@ -411,6 +432,10 @@ mod tests {
 
     #[test]
     fn nulls_and_alternatives_are_read() {
+        check(
+            "k is null or k not in ('b')",
+            Predicate::Or(vec![Predicate::Null("k".into()), compare("k", Operator::NotEqual, "'b'")]),
+        );
         check("CHECK ((a IS NOT NULL))", Predicate::NotNull("a".into()));
         check(
             "CHECK (((a IS NOT NULL) OR (b IS NULL)))",

@@ -158,7 +158,9 @@ impl Pass<'_, '_> {
         steps.push(self.step(located, place.index, facts, lock_timeout_ms));
         self.state.apply(&located.statement);
         for inner in inner(&located.statement) {
-            let is_in_body = place.is_in_body || matches!(located.statement, Statement::Do(_));
+            let has_body =
+                matches!(located.statement, Statement::Do(_) | Statement::Call(_) | Statement::Query(_));
+            let is_in_body = place.is_in_body || has_body;
             self.statement(inner, &Place { is_in_body, ..*place }, session, steps, found);
         }
     }
@@ -331,10 +333,9 @@ fn parse_section(text: &str, range: std::ops::Range<usize>) -> Script {
 /// Statements that run with this one.
 fn inner(statement: &Statement) -> &[Located] {
     match statement {
-        Statement::Do(block) => &block.body.statements,
         Statement::CreateSchema(create) => &create.elements,
         Statement::Explain(explain) if explain.is_analyze => std::slice::from_ref(&*explain.statement),
-        _ => &[],
+        _ => statement.runs(),
     }
 }
 

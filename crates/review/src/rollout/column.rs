@@ -8,9 +8,40 @@ use super::rows;
 use super::template::template;
 use super::world::{World, default_name};
 use super::{NoRoute, constraint, numbers};
+use crate::model;
 use crate::statement::{
-    ColumnConstraint, ColumnConstraintKind as Kind, ColumnDefinition, Expression, Identifier,
+    ColumnConstraint, ColumnConstraintKind as Kind, ColumnDefinition, Expression, Identifier, TypeName,
 };
+
+/// Why ADD COLUMN fails on the rows that are there, whatever is done: they have no value.
+pub(super) fn fails(table: &Relation, column: &ColumnDefinition) -> Option<NoRoute> {
+    let is_marked =
+        |one: &ColumnConstraint| matches!(one.kind, Kind::NotNull { .. } | Kind::PrimaryKey { .. });
+    let has_value = column.default().is_some_and(|default| !default.is_null())
+        || column.is_identity()
+        || column.generated().is_some()
+        || column.type_name.as_ref().is_some_and(|name| name.serial_base().is_some());
+    if has_value || !column.constraints.iter().any(is_marked) {
+        return None;
+    }
+    let rows = table.size.rows.map_or("the rows".to_owned(), |rows| format!("the {rows} rows"));
+    Some(NoRoute::at_all(format!(
+        "it fails: {rows} of {} have no value for {}. Give it a default (a constant one writes nothing), or add it \
+         without NOT NULL, fill it by an UPDATE, and then SET NOT NULL: each of these has an online way",
+        table.name.name, column.name
+    )))
+}
+
+/// Why no column of that type can be made while all goes on, when its values are checked.
+pub(super) fn is_checked(world: &World<'_>, type_name: &TypeName) -> Option<NoRoute> {
+    let domain = model::constrained_domain(type_name, world.catalog)?;
+    let base = domain.base.as_deref().unwrap_or("its base type");
+    Some(NoRoute::new(format!(
+        "PostgreSQL writes the table anew for a column of {}, whose values are checked one by one. A column of {base} \
+         with the domain's conditions as constraints of its own goes online",
+        domain.name.name
+    )))
+}
 
 /// ADD COLUMN that would rewrite or scan: bare first, then its default, its data, and its constraints.
 pub(super) fn add(
@@ -22,12 +53,14 @@ pub(super) fn add(
     if column.generated().is_some() {
         return Err(NoRoute::new(
             "a generated column is computed for every row at once; add a plain one that a trigger fills",
-            table,
         ));
     }
     let Some(type_name) = &column.type_name else {
-        return Err(NoRoute::new("a column without a type", table));
+        return Err(NoRoute::new("a column without a type"));
     };
+    if let Some(no) = is_checked(world, type_name) {
+        return Err(no);
+    }
     if column.is_identity() || type_name.serial_base().is_some() {
         return numbers::add(draft, world, table, column);
     }
@@ -138,12 +171,11 @@ pub(super) fn make_strict(
             inline.timing,
         )?,
         Kind::PrimaryKey { .. } => {
-            return Err(NoRoute::new("a primary key over a column that is still to be filled", table));
+            return Err(NoRoute::new("a primary key over a column that is still to be filled"));
         }
         Kind::References(_) if is_filled_later => {
             return Err(NoRoute::new(
                 "a foreign key whose column gets a value for every row; add the key in a statement of its own",
-                table,
             ));
         }
         Kind::References(_) if column.default().is_some() => {

@@ -47,12 +47,11 @@ pub(super) fn add(
         }
         Kind::Unique { using_index: Some(_), .. } => switch_whole(draft, clause, table, constraint),
         Kind::Exclude { .. } => {
-            Err(NoRoute::new("an exclusion constraint cannot be added over an index that is there", table))
+            Err(NoRoute::new("an exclusion constraint cannot be added over an index that is there"))
         }
-        Kind::Unique { .. } | Kind::PrimaryKey { .. } => Err(NoRoute::new(
-            "a constraint WITHOUT OVERLAPS cannot be added over an index that is there",
-            table,
-        )),
+        Kind::Unique { .. } | Kind::PrimaryKey { .. } => {
+            Err(NoRoute::new("a constraint WITHOUT OVERLAPS cannot be added over an index that is there"))
+        }
     }
 }
 
@@ -68,7 +67,6 @@ fn in_two_steps(
     if is_key && table.kind == RelationKind::PartitionedTable && world.version < 18 {
         return Err(NoRoute::new(
             "a foreign key of a partitioned table cannot be NOT VALID before PostgreSQL 18",
-            table,
         ));
     }
     let wanted = match &constraint.name {
@@ -244,7 +242,6 @@ fn over_index(
     if table.kind == RelationKind::PartitionedTable {
         return Err(NoRoute::new(
             "a unique constraint of a partitioned table cannot take over an index that is there",
-            table,
         ));
     }
     let columns: Vec<&str> = key.columns.iter().map(Identifier::as_str).collect();

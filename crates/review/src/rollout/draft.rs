@@ -6,6 +6,9 @@ use std::collections::BTreeMap;
 
 use posthaste_report::{Action, Batches, Phase, Signal, Step, Watch};
 
+use super::outage::{Outage, Refusal};
+use crate::statement::Located;
+
 /// The phases of a rollout, in order. Each may be days from the next one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Stage {
@@ -33,6 +36,26 @@ pub(super) enum Undo {
 pub(super) struct Draft {
     stages: BTreeMap<Stage, Vec<Step>>,
     pub notes: Vec<String>,
+    /// What has no online way.
+    pub refusals: Vec<Refusal>,
+    /// The statement of which the steps are now.
+    place: Place,
+    /// The statement of each step.
+    pub owners: BTreeMap<String, u32>,
+}
+
+#[derive(Clone, Default)]
+struct Place {
+    statement: u32,
+    line: u32,
+    keyword: String,
+}
+
+/// How far a draft was, to go back to.
+pub(super) struct Mark {
+    steps: BTreeMap<Stage, usize>,
+    notes: usize,
+    refusals: usize,
 }
 
 impl Stage {
@@ -105,15 +128,60 @@ impl Stage {
 }
 
 impl Draft {
-    pub(super) fn add(&mut self, stage: Stage, title: impl Into<String>, action: Action, undo: Undo) {
+    /// What comes from now on is of that statement.
+    pub(super) fn begin(&mut self, located: &Located) {
+        let keyword = located.statement.keyword();
+        self.place = Place { statement: located.number, line: located.line, keyword };
+    }
+
+    pub(super) fn mark(&self) -> Mark {
+        Mark {
+            steps: self.stages.iter().map(|(stage, steps)| (*stage, steps.len())).collect(),
+            notes: self.notes.len(),
+            refusals: self.refusals.len(),
+        }
+    }
+
+    /// Forgets what was added since: a route that came to no end leaves nothing behind.
+    pub(super) fn restore(&mut self, mark: &Mark) {
+        self.stages.retain(|stage, steps| {
+            steps.truncate(mark.steps.get(stage).copied().unwrap_or_default());
+            !steps.is_empty()
+        });
+        self.notes.truncate(mark.notes);
+        self.refusals.truncate(mark.refusals);
+    }
+
+    /// The phase in which all that is there by now is there, but for what only goes in the end.
+    pub(super) fn latest(&self) -> Stage {
+        let has_later = self.stages.keys().any(|stage| (Stage::Backfill..=Stage::Switch).contains(stage));
+        if has_later { Stage::Switch } else { Stage::Expand }
+    }
+
+    pub(super) fn refuse(&mut self, why: String, step: Option<String>, outage: Outage) {
+        let Place { statement, line, keyword } = self.place.clone();
+        self.refusals.push(Refusal { statement, line, keyword, why, step, outage });
+    }
+
+    /// The new step's id.
+    pub(super) fn add(
+        &mut self,
+        stage: Stage,
+        title: impl Into<String>,
+        action: Action,
+        undo: Undo,
+    ) -> String {
         let steps = self.stages.entry(stage).or_default();
-        let mut step = Step::new(format!("{}-{}", stage.name(), steps.len() + 1), title, action);
+        let id = format!("{}-{}", stage.name(), steps.len() + 1);
+        let mut step = Step::new(id.clone(), title, action);
+        self.owners.insert(id.clone(), self.place.statement);
         match undo {
             Undo::By(statements) => step.undo = statements,
             Undo::WithAnother => step.needs_no_undo = true,
             Undo::Impossible => {}
         }
         steps.push(step);
+        id
     }
 
     pub(super) fn transaction(

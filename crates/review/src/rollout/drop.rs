@@ -8,7 +8,7 @@ use posthaste_base::quote::{identifier, identifiers, literal};
 use super::draft::{Draft, Stage, Undo};
 use super::template::template;
 use super::world::World;
-use super::{Clause, located_text};
+use super::{Clause, NoRoute, located_text, model};
 use crate::statement::{Drop, Identifier, Located, ObjectKind};
 
 /// How long nobody must have read a table before it goes, in days.
@@ -34,7 +34,12 @@ pub(super) fn column(draft: &mut Draft, world: &World<'_>, clause: &Clause<'_>, 
 }
 
 /// DROP of anything but an index.
-pub(super) fn object(draft: &mut Draft, world: &World<'_>, located: &Located, drop: &Drop) {
+pub(super) fn object(
+    draft: &mut Draft,
+    world: &World<'_>,
+    located: &Located,
+    drop: &Drop,
+) -> Result<(), NoRoute> {
     let names: Vec<String> = drop.targets.iter().map(|target| target.name.to_string()).collect();
     let names = names.join(", ");
     let is_there = drop.targets.iter().any(|target| world.relation(&target.name).is_some());
@@ -55,7 +60,23 @@ pub(super) fn object(draft: &mut Draft, world: &World<'_>, located: &Located, dr
         }
     }
     let title = format!("take {} {names} away", drop.kind.words().to_lowercase());
-    draft.transaction(Stage::Contract, title, vec![located_text(located)], Undo::Impossible);
+    if model::effects(&located.statement, world.catalog, world.version).may_be_in_transaction {
+        draft.transaction(Stage::Contract, title, vec![located_text(located)], Undo::Impossible);
+        return Ok(());
+    }
+    if drop.kind == ObjectKind::Database {
+        let here = &world.catalog.server.database;
+        if drop.targets.iter().any(|target| target.name.name == *here) {
+            return Err(NoRoute::at_all("nobody can drop the database to which they are connected"));
+        }
+        draft.manual(
+            Stage::Contract,
+            format!("make sure that nothing uses {names}"),
+            "Its data cannot be brought back but from a backup. The drop fails while anybody is connected to it.",
+        );
+    }
+    draft.alone(Stage::Contract, title, located_text(located), None, Undo::Impossible);
+    Ok(())
 }
 
 /// RENAME of a table: a view under the old name serves those who still know it.

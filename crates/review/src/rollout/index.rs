@@ -37,7 +37,10 @@ pub(super) fn create(
     let unique = if create.is_unique { "unique " } else { "" };
     let definition = after_table(world, located, create);
     if relation.kind == RelationKind::PartitionedTable && !create.is_only {
-        return on_partitions(draft, world, relation, [&index, &index], create, definition);
+        let keys = key_names(create);
+        let mut names = |child: &Relation, _: &Name| usual_name(world, child, &keys);
+        let like = Like { unique, definition };
+        return on_partitions(draft, world, relation, [&index, &index], like, &mut names);
     }
     if relation.kind == RelationKind::PartitionedTable {
         // ONLY the parent: it reads no row.
@@ -74,22 +77,51 @@ pub(super) fn build(
     );
 }
 
+/// An index of a partitioned table like that one of another.
+pub(super) fn on_parts_like(
+    draft: &mut Draft,
+    world: &World<'_>,
+    table: &Relation,
+    wanted: &Index,
+    definition: &str,
+) -> Result<(), NoRoute> {
+    let keys: Vec<&str> = wanted.keys.iter().map(|key| key.column.as_deref().unwrap_or("expr")).collect();
+    let keys = keys.join("_");
+    let unique = if wanted.is_unique { "unique " } else { "" };
+    let name = usual_name(world, table, &keys);
+    let mut names = |child: &Relation, _: &Name| usual_name(world, child, &keys);
+    on_partitions(draft, world, table, [&name, &name], Like { unique, definition }, &mut names)
+}
+
+/// The name that PostgreSQL would choose, or one like it that is free.
+fn usual_name(world: &World<'_>, table: &Relation, keys: &str) -> Name {
+    Name::new(&table.name.schema, world.free_name(&default_name(&table.name.name, keys, "idx")))
+}
+
+/// What the indexes of partitions have in common.
+#[derive(Clone, Copy)]
+pub(super) struct Like<'a> {
+    /// The word, or empty.
+    pub unique: &'a str,
+    pub definition: &'a str,
+}
+
 /// The parent's index is declared first and has nothing in it; each partition's is built concurrently and attached,
-/// and the last one makes the parent's valid. `top` is the index of the topmost table: with it, all go.
-fn on_partitions(
+/// and the last one makes the parent's valid. `top` is the index of the topmost table: with it, all go. `names` says
+/// what the index of a partition is called that goes to one above.
+pub(super) fn on_partitions(
     draft: &mut Draft,
     world: &World<'_>,
     relation: &Relation,
     [top, index]: [&Name; 2],
-    create: &CreateIndex,
-    definition: &str,
+    like: Like<'_>,
+    names: &mut dyn FnMut(&Relation, &Name) -> Name,
 ) -> Result<(), NoRoute> {
-    let unique = if create.is_unique { "unique " } else { "" };
     let on_parent = template!("create_index_on_parent").with(&[
-        ("unique", unique),
+        ("unique", like.unique),
         ("index", &identifier(&index.name)),
         ("table", &relation.name.quoted()),
-        ("definition", definition),
+        ("definition", like.definition),
     ]);
     // A partitioned index cannot be dropped concurrently; with it go those that are attached, and no other way.
     let undo = || Undo::By(vec![template!("drop_partitioned_index").with(&[("index", &top.quoted())])]);
@@ -100,17 +132,16 @@ fn on_partitions(
         undo(),
     );
     for child in world.catalog.children(&relation.name) {
-        let name = world.free_name(&default_name(&child.name.name, &key_names(create), "idx"));
-        let part = Name::new(&child.name.schema, name);
+        let part = names(child, index);
         if child.kind == RelationKind::PartitionedTable {
-            on_partitions(draft, world, child, [top, &part], create, definition)?;
+            on_partitions(draft, world, child, [top, &part], like, names)?;
         } else if child.kind == RelationKind::ForeignTable {
-            return Err(NoRoute::new(
-                format!("the partition {} is a foreign table, which has no indexes", child.name.name),
-                relation,
-            ));
+            return Err(NoRoute::new(format!(
+                "the partition {} is a foreign table, which has no indexes",
+                child.name.name
+            )));
         } else {
-            build(draft, Stage::Validate, unique, &part, &child.name, definition);
+            build(draft, Stage::Validate, like.unique, &part, &child.name, like.definition);
         }
         let attach = template!("attach_index").with(&[("index", &index.quoted()), ("part", &part.quoted())]);
         draft.transaction(
@@ -178,7 +209,7 @@ pub(super) fn reindex(
         return Ok(());
     }
     let (ReindexKind::Index | ReindexKind::Table, Some(name)) = (reindex.kind, &reindex.name) else {
-        return Err(NoRoute::of_nothing(
+        return Err(NoRoute::new(
             "REINDEX of a schema or a database locks one table after the other; name the tables and indexes",
         ));
     };

@@ -1,22 +1,20 @@
 //! A plan under our own review: each step is a file, reviewed with the guards that the runner puts around it.
 //!
 //! What the review still says is kept with the step, with the reason why it stands; what stops others for long and
-//! has no reason is a danger, and the plan is not to be written. What breaks clients has a person before it. Not for:
+//! has no reason is a danger: its statement has no online way. What breaks clients has a person before it. Not for:
 //! what a step locks and costs (see `measure`).
 
 use posthaste_base::catalog::{Catalog, Name};
 use posthaste_report::{Accepted, Action, Finding, Phase, Plan, Severity, Step};
 
-use super::measure;
 use super::template::template;
+use super::{measure, outage};
 use crate::config::Options;
 use crate::review::{File, review};
 
-/// A step that stops others, or harms what is there, by our own review.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Danger {
+/// A step that stops others, or harms what is there, by our own review, and does not say so.
+pub(super) struct Danger {
     pub step: String,
-    pub code: String,
     pub message: String,
 }
 
@@ -124,8 +122,7 @@ fn settle(phase: &mut Phase, mut at: usize, finding: &Finding, dangers: &mut Vec
             ask_before(phase, at - 1, finding)
         }
         None if finding.severity.is_at_least(Severity::High) => {
-            let (code, message) = (finding.code.clone(), finding.message.clone());
-            dangers.push(Danger { step: step.id.clone(), code, message });
+            dangers.push(Danger { step: step.id.clone(), message: finding.message.clone() });
             return;
         }
         None => "it is not grave; it is said so that it is known".to_owned(),
@@ -142,6 +139,9 @@ fn is_for_batches(code: &str) -> bool {
 /// Why a step stands although the review says something of it.
 fn because(phase: &Phase, step: &Step, finding: &Finding) -> Option<String> {
     let code = finding.code.as_str();
+    if outage::is_outage(step) {
+        return Some("the step is an outage, and says so".to_owned());
+    }
     if code.starts_with("fails-on-") {
         return Some(
             "where rows break it the step fails, nothing is changed, and the run stops there".to_owned(),

@@ -5,6 +5,7 @@
 //! Where there is no route, the plan says so, and what the outage costs. Not for: running a plan, and for proving
 //! that it ends where the migration would (see `change`).
 
+mod body;
 mod column;
 mod constraint;
 mod draft;
@@ -15,15 +16,20 @@ mod inverse;
 mod judge;
 mod measure;
 mod numbers;
+mod outage;
 mod partition;
 mod rename;
 mod rows;
 mod template;
 mod text;
 mod type_change;
+mod view;
 mod world;
 
-use posthaste_base::catalog::{Catalog, Relation};
+use std::collections::BTreeMap;
+
+use posthaste_base::catalog::Catalog;
+use posthaste_base::quote::identifier;
 use posthaste_report::{Gate, Plan};
 
 use crate::model;
@@ -33,7 +39,9 @@ use crate::statement::{
 };
 use draft::{Draft, Stage, Undo};
 pub use ends::compare;
-pub use judge::Danger;
+use judge::Danger;
+use outage::NoRoute;
+pub use outage::{NO_ONLINE_WAY, Outage, Refusal};
 use template::template;
 use world::World;
 
@@ -45,52 +53,16 @@ pub struct RolloutOptions {
     pub version: u32,
 }
 
-/// A statement for which there is no way without an outage.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Refusal {
-    /// From 1.
-    pub statement: u32,
-    pub line: u32,
-    /// Its first words.
-    pub keyword: String,
-    pub why: String,
-    /// Bytes that are read or written under a lock that stops others, as far as the catalog says.
-    pub outage_bytes: Option<u64>,
-}
-
 #[derive(Clone, Debug)]
 pub struct Rollout {
     pub plan: Plan,
-    /// What is not in the plan.
+    /// What has no online way: a step that says so, or left out.
     pub refusals: Vec<Refusal>,
-    /// Steps that our own review finds dangerous. A plan with one is not to be written.
-    pub dangers: Vec<Danger>,
 }
 
 /// Settings that the runner makes itself, for each step.
 const TIMEOUTS: &[&str] =
     &["lock_timeout", "statement_timeout", "idle_in_transaction_session_timeout", "transaction_timeout"];
-
-/// Why a form has no route, and what it costs to run it as it is.
-pub(crate) struct NoRoute {
-    why: String,
-    outage_bytes: Option<u64>,
-}
-
-impl NoRoute {
-    fn new(why: impl Into<String>, table: &Relation) -> Self {
-        Self { why: why.into(), outage_bytes: Some(table.size.bytes + table.size.toast_bytes) }
-    }
-
-    /// It reads and writes nothing, and breaks others all the same.
-    fn brief(why: impl Into<String>) -> Self {
-        Self { why: why.into(), outage_bytes: Some(0) }
-    }
-
-    fn of_nothing(why: impl Into<String>) -> Self {
-        Self { why: why.into(), outage_bytes: None }
-    }
-}
 
 /// One clause of an ALTER TABLE, which can stand by itself.
 pub(crate) struct Clause<'a> {
@@ -108,6 +80,11 @@ impl Clause<'_> {
         format!("{} {}", self.head.trim_end(), self.text)
     }
 
+    /// As the only one of its statement.
+    fn alone(&self) -> Statement {
+        Statement::Alter(Box::new(Alter { clauses: vec![self.clause.clone()], ..self.alter.clone() }))
+    }
+
     fn title(&self) -> String {
         let words: Vec<&str> = self.text.split_whitespace().take(4).collect();
         format!("{}: {}", self.alter.name, words.join(" ").to_lowercase())
@@ -117,24 +94,47 @@ impl Clause<'_> {
 /// Makes the rollout of one migration. `text` is the file that the script was parsed from.
 pub fn rollout(script: &Script, text: &str, catalog: &Catalog, options: &RolloutOptions) -> Rollout {
     let version = if catalog.server.version_num > 0 { catalog.server.major() } else { options.version };
+    // What our own review finds dangerous in the end had no way; it goes as it was written, and says so.
+    let mut without_way = BTreeMap::new();
+    loop {
+        let (made, dangers) = attempt(script, text, catalog, version, &options.title, &without_way);
+        if dangers.is_empty() {
+            return made;
+        }
+        without_way.extend(dangers);
+    }
+}
+
+/// The rollout when those statements have no way, and the statements of steps that are dangerous all the same.
+fn attempt(
+    script: &Script,
+    text: &str,
+    catalog: &Catalog,
+    version: u32,
+    title: &str,
+    without_way: &BTreeMap<u32, String>,
+) -> (Rollout, BTreeMap<u32, String>) {
     let world = World::new(text, catalog, &script.statements, version);
     let mut draft = Draft::default();
-    let mut refusals = Vec::new();
     for located in &script.statements {
-        if let Err(no) = statement(&mut draft, &world, located) {
-            refusals.push(Refusal {
-                statement: located.number,
-                line: located.line,
-                keyword: located.statement.keyword(),
-                why: no.why,
-                outage_bytes: no.outage_bytes,
-            });
+        draft.begin(located);
+        let (before, names) = (draft.mark(), world.mark());
+        let made = match without_way.get(&located.number) {
+            Some(why) => Err(NoRoute::new(why)),
+            None => statement(&mut draft, &world, located),
+        };
+        if let Err(no) = made {
+            draft.restore(&before);
+            world.restore(names);
+            let undo = inverse::of(&world, &located.statement);
+            outage::settle(&mut draft, &world, no, &located.statement, located_text(located), undo);
         }
     }
-    let notes = std::mem::take(&mut draft.notes);
+    let (notes, owners) = (std::mem::take(&mut draft.notes), std::mem::take(&mut draft.owners));
+    let mut refusals = std::mem::take(&mut draft.refusals);
     let mut plan = Plan {
         version: Plan::VERSION,
-        title: options.title.clone(),
+        title: title.to_owned(),
         kind: "rollout".into(),
         database: catalog.server.database.clone(),
         fingerprint: None,
@@ -143,8 +143,10 @@ pub fn rollout(script: &Script, text: &str, catalog: &Catalog, options: &Rollout
         phases: draft.into_phases(),
     };
     measure::measure(&mut plan, catalog, version);
+    outage::say(&mut plan, &mut refusals, catalog);
     let dangers = judge::judge(&mut plan, catalog, version);
-    Rollout { plan, refusals, dangers }
+    let of_statement = |danger: Danger| Some((*owners.get(&danger.step)?, danger.message));
+    (Rollout { plan, refusals }, dangers.into_iter().filter_map(of_statement).collect())
 }
 
 /// The checklist before a change: what Posthaste sees by itself, and what a person must say.
@@ -165,7 +167,7 @@ fn statement(draft: &mut Draft, world: &World<'_>, located: &Located) -> Result<
         // Each step has a transaction of its own.
         Statement::Transaction(_) => Ok(()),
         Statement::Set(set) if TIMEOUTS.contains(&set.name.as_str()) => Ok(()),
-        Statement::Set(_) | Statement::Reset(_) => Err(NoRoute::of_nothing(
+        Statement::Set(_) | Statement::Reset(_) => Err(NoRoute::at_all(
             "a setting of the session does not reach the other steps; write names with their schema in place of it",
         )),
         Statement::Alter(alter) => alter_statement(draft, world, located, alter),
@@ -174,12 +176,17 @@ fn statement(draft: &mut Draft, world: &World<'_>, located: &Located) -> Result<
             index::drop(draft, world, located, drop);
             Ok(())
         }
-        Statement::Drop(drop) => {
-            drop::object(draft, world, located, drop);
-            Ok(())
-        }
+        Statement::Drop(drop) if view::waits(world, located, drop) => Ok(()),
+        Statement::Drop(drop) => drop::object(draft, world, located, drop),
+        Statement::CreateView(create) if view::create(draft, world, located, create) => Ok(()),
+        Statement::CreateTable(create) => partition::create(draft, world, located, create),
         Statement::Reindex(reindex) => index::reindex(draft, world, located, reindex),
-        Statement::Query(query) => rows_statement(draft, world, located, query),
+        Statement::Query(query) => body::query(draft, world, located, query),
+        Statement::Do(block) => body::block(draft, world, located, block),
+        Statement::Call(_) => body::call(draft, world, located),
+        // It runs nothing yet.
+        Statement::Prepare(_) => Ok(()),
+        Statement::Execute(execute) => body::execute(draft, world, located, execute),
         Statement::Refresh(refresh) if !refresh.is_concurrent => {
             let Some(view) = world.filled(&refresh.view) else { return as_it_is(draft, world, located) };
             if view.indexes.iter().any(|index| index.is_unique && index.is_valid && index.predicate.is_none())
@@ -193,16 +200,12 @@ fn statement(draft: &mut Draft, world: &World<'_>, located: &Located) -> Result<
                 );
                 return Ok(());
             }
-            Err(NoRoute::new("only a view with a unique index can be filled anew while it is read", view))
+            Err(NoRoute::new("only a view with a unique index can be filled anew while it is read"))
         }
-        Statement::Cluster(_) => {
-            no_way(world, located, "CLUSTER writes the table anew while nobody may read it")
-        }
-        Statement::Vacuum(vacuum) if vacuum.is_full => no_way(
-            world,
-            located,
+        Statement::Cluster(_) => Err(NoRoute::new("CLUSTER writes the table anew while nobody may read it")),
+        Statement::Vacuum(vacuum) if vacuum.is_full => Err(NoRoute::new(
             "VACUUM FULL writes the table anew while nobody may read it; plain VACUUM does not",
-        ),
+        )),
         Statement::Truncate(_) => {
             draft.manual(
                 Stage::Contract,
@@ -214,9 +217,9 @@ fn statement(draft: &mut Draft, world: &World<'_>, located: &Located) -> Result<
             Ok(())
         }
         Statement::Meta(meta) => {
-            Err(NoRoute::of_nothing(format!("\\{} is for psql, and no statement of SQL", meta.name)))
+            Err(NoRoute::at_all(format!("\\{} is for psql, and no statement of SQL", meta.name)))
         }
-        Statement::Broken => Err(NoRoute::of_nothing("the statement is not understood")),
+        Statement::Broken => Err(NoRoute::at_all("the statement is not understood")),
         _ => as_it_is(draft, world, located),
     }
 }
@@ -240,14 +243,11 @@ fn as_it_is(draft: &mut Draft, world: &World<'_>, located: &Located) -> Result<(
     if !effects.may_be_in_transaction {
         draft.alone(Stage::Expand, title, text, None, inverse::of(world, &located.statement));
     } else {
-        draft.transaction(Stage::Expand, title, vec![text], inverse::of(world, &located.statement));
+        let is_late = view::is_said_of_rebuilt(world, &located.statement);
+        let stage = if is_late { Stage::Switch } else { Stage::Expand };
+        draft.transaction(stage, title, vec![text], inverse::of(world, &located.statement));
     }
     Ok(())
-}
-
-fn no_way(world: &World<'_>, located: &Located, why: &str) -> Result<(), NoRoute> {
-    let effects = model::effects(&located.statement, world.catalog, world.version);
-    Err(NoRoute { why: why.to_owned(), outage_bytes: measure::bytes(&effects, world.catalog) })
 }
 
 /// Clauses that cost nothing stay together as they were written; the others go their own ways.
@@ -261,15 +261,26 @@ fn alter_statement(
         return domain(draft, world, located, alter);
     }
     if alter.kind == ObjectKind::Type {
+        if measure::disturbs(&model::effects(&located.statement, world.catalog, world.version)) {
+            return Err(NoRoute::new("every table that holds the type is read or written anew at once"));
+        }
         return as_it_is(draft, world, located);
     }
     let Some(first) = alter.clauses.first() else { return as_it_is(draft, world, located) };
     let head = world.text.get(located.span.start..first.span.start).unwrap_or_default();
     let mut together = Vec::new();
+    let mut without_way = Vec::new();
     for clause in &alter.clauses {
         let clause = Clause { alter, clause, number: located.number, head, text: world.cut(clause.span) };
-        if !take_route(draft, world, &clause)? {
-            together.push(clause);
+        let (before, names) = (draft.mark(), world.mark());
+        match take_route(draft, world, &clause) {
+            Ok(true) => {}
+            Ok(false) => together.push(clause),
+            Err(no) => {
+                draft.restore(&before);
+                world.restore(names);
+                without_way.push((clause, no));
+            }
         }
     }
     if together.len() == alter.clauses.len() {
@@ -278,6 +289,10 @@ fn alter_statement(
     for clause in together {
         let undo = inverse::of_clause(world, alter, clause.clause);
         draft.transaction(Stage::Expand, clause.title(), vec![clause.statement()], undo);
+    }
+    for (clause, no) in without_way {
+        let undo = inverse::of_clause(world, alter, clause.clause);
+        outage::settle(draft, world, no, &clause.alone(), clause.statement(), undo);
     }
     Ok(())
 }
@@ -299,7 +314,11 @@ fn take_route(draft: &mut Draft, world: &World<'_>, clause: &Clause<'_>) -> Resu
         }
         // From here on, a table without rows needs no route.
         (_, None) => return Ok(false),
-        (Action::AddColumn { column, .. }, Some(table)) => {
+        (Action::AddColumn { column, if_not_exists }, Some(table)) => {
+            let is_there = table.columns.iter().any(|known| known.name == column.name.name);
+            if let Some(no) = column::fails(table, column).filter(|_| !(*if_not_exists && is_there)) {
+                return Err(no);
+            }
             if !disturbs(world, clause) {
                 return Ok(false);
             }
@@ -327,14 +346,11 @@ fn take_route(draft: &mut Draft, world: &World<'_>, clause: &Clause<'_>) -> Resu
             };
             type_change::change(draft, world, table, &change)?;
         }
-        (_, Some(table)) => {
+        (_, Some(_)) => {
             if !disturbs(world, clause) {
                 return Ok(false);
             }
-            return Err(NoRoute::new(
-                "it reads or writes the whole table under a lock that stops others",
-                table,
-            ));
+            return Err(NoRoute::new("it reads or writes the whole table under a lock that stops others"));
         }
     }
     Ok(true)
@@ -342,36 +358,32 @@ fn take_route(draft: &mut Draft, world: &World<'_>, clause: &Clause<'_>) -> Resu
 
 /// Whether the clause, by itself, reads or writes a table whole under a lock that stops writers.
 fn disturbs(world: &World<'_>, clause: &Clause<'_>) -> bool {
-    let alone =
-        Statement::Alter(Box::new(Alter { clauses: vec![clause.clause.clone()], ..clause.alter.clone() }));
-    measure::disturbs(&model::effects(&alone, world.catalog, world.version))
+    measure::disturbs(&model::effects(&clause.alone(), world.catalog, world.version))
 }
 
 /// A domain's constraint is declared for new values first; checking it reads every table of the domain under SHARE.
 fn domain(draft: &mut Draft, world: &World<'_>, located: &Located, alter: &Alter) -> Result<(), NoRoute> {
-    let effects = model::effects(&located.statement, world.catalog, world.version);
-    let [AlterClause { action: Action::AddConstraint(added), .. }] = alter.clauses.as_slice() else {
-        if measure::disturbs(&effects) {
-            return no_way(
-                world,
-                located,
-                "it reads every table of the domain while nobody may write to them",
-            );
-        }
-        return as_it_is(draft, world, located);
-    };
-    if added.timing.is_not_valid || !measure::disturbs(&effects) {
+    if !measure::disturbs(&model::effects(&located.statement, world.catalog, world.version)) {
         return as_it_is(draft, world, located);
     }
+    let why = "it reads every table of the domain under SHARE, so that nobody may write to them meanwhile";
+    let [AlterClause { action: Action::AddConstraint(added), .. }] = alter.clauses.as_slice() else {
+        return Err(NoRoute::new(why));
+    };
+    let Some(name) = added.name.as_ref().filter(|_| !added.timing.is_not_valid) else {
+        return Err(NoRoute::new(why));
+    };
+    let domain = world.type_name(&alter.name).quoted();
+    let with = [("domain", domain.as_str()), ("constraint", &identifier(&name.name))];
     let text = format!("{} not valid", located_text(located));
     let title = format!("declare a constraint of {} for new values", alter.name);
-    draft.transaction(Stage::Validate, title, vec![text], Undo::Impossible);
-    Err(NoRoute {
-        why: "VALIDATE CONSTRAINT reads every table of the domain under SHARE, so that nobody may write to them \
-              meanwhile; until then the constraint holds for new values only"
-            .into(),
-        outage_bytes: measure::bytes(&effects, world.catalog),
-    })
+    let undo = Undo::By(vec![template!("drop_domain_constraint").with(&with)]);
+    draft.transaction(Stage::Validate, title, vec![text], undo);
+    let text = template!("validate_domain").with(&with);
+    let check = crate::parse(&text).statements;
+    let check = check.first().map_or(&located.statement, |located| &located.statement);
+    outage::settle(draft, world, NoRoute::new(why), check, text, Undo::WithAnother);
+    Ok(())
 }
 
 fn rows_statement(

@@ -19,7 +19,7 @@ pub(super) fn add(
     column: &ColumnDefinition,
 ) -> Result<(), NoRoute> {
     let Some(type_name) = &column.type_name else {
-        return Err(NoRoute::new("a column without a type", table));
+        return Err(NoRoute::new("a column without a type"));
     };
     let identity = column.constraints.iter().find(|one| matches!(one.kind, Kind::Identity { .. }));
     let has_options = matches!(
@@ -30,7 +30,6 @@ pub(super) fn add(
         return Err(NoRoute::new(
             "an identity with options of its own numbers every row at once; write it without them, and alter its \
              sequence afterwards",
-            table,
         ));
     }
     let name = &column.name.name;

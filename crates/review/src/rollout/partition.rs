@@ -1,13 +1,69 @@
 //! Partitions: attached over checks that prove their bounds, so that nothing is scanned under a strong lock.
 
-use posthaste_base::catalog::{ConstraintKind, Index, Relation};
+use posthaste_base::catalog::{ConstraintKind, Index, Relation, RelationKind};
 use posthaste_base::quote::identifier;
 
 use super::draft::{Draft, Stage, Undo};
 use super::template::template;
-use super::world::{World, default_name};
-use super::{Clause, NoRoute, constraint};
-use crate::statement::{Expression, ObjectName, PartitionBound, Shape};
+use super::world::{World, default_name, index_definition};
+use super::{Clause, NoRoute, as_it_is, constraint, index};
+use crate::statement::{
+    Action, CreateTable, Expression, Located, ObjectName, PartitionBound, Persistence, Shape, Statement,
+};
+
+/// CREATE TABLE; one that is a partition beside a default partition with rows is made alone, and attached.
+pub(super) fn create(
+    draft: &mut Draft,
+    world: &World<'_>,
+    located: &Located,
+    create: &CreateTable,
+) -> Result<(), NoRoute> {
+    let parent = create.partition_of.as_ref().and_then(|parent| world.filled(parent));
+    let (Some(parent), Some(bound)) = (parent, &create.bound) else { return as_it_is(draft, world, located) };
+    let Some(default) = filled_default(world, parent) else { return as_it_is(draft, world, located) };
+    if create.if_not_exists && world.relation(&create.name).is_some() {
+        return as_it_is(draft, world, located);
+    }
+    let none = proof(parent, bound)?.none;
+    world.makes(&create.name);
+    let table = world.name(&create.name);
+    let (quoted, of) = (table.quoted(), parent.name.quoted());
+    let bound = world.cut(bound.span());
+    let is_plain = create.columns.is_empty()
+        && create.constraints.is_empty()
+        && create.partition_by.is_none()
+        && create.persistence == Persistence::Permanent
+        && create.server.is_none()
+        && create.options.is_empty()
+        && create.tablespace.is_none()
+        && create.access_method.is_none();
+    let drop = template!("drop_table").with(&[("table", &quoted)]);
+    let compression = if world.version >= 14 { " including compression" } else { "" };
+    if is_plain {
+        draft.transaction(
+            Stage::Expand,
+            format!("make {} like {}, and no partition of it yet", table.name, parent.name.name),
+            vec![template!("table_like").with(&[("table", &quoted), ("of", &of), ("more", compression)])],
+            Undo::By(vec![drop.clone()]),
+        );
+    }
+    let (check, declare) = prove_none(draft, default, &none);
+    let title = format!("make {} a partition of {}", table.name, parent.name.name);
+    let with = [("table", of.as_str()), ("partition", &quoted), ("bound", bound)];
+    if is_plain {
+        let undo = Undo::By(vec![template!("detach_at_once").with(&with)]);
+        draft.transaction(Stage::Switch, title, vec![template!("attach_partition").with(&with)], undo);
+    } else {
+        draft.transaction(Stage::Switch, title, vec![super::located_text(located)], Undo::By(vec![drop]));
+    }
+    draft.transaction(
+        Stage::Contract,
+        format!("take the check away that proved that {} has no row of {}", default.name.name, table.name),
+        vec![constraint::drop_constraint(&default.name.quoted(), &check)],
+        Undo::By(vec![declare]),
+    );
+    Ok(())
+}
 
 /// ATTACH PARTITION of a table that holds rows.
 pub(super) fn attach(
@@ -17,37 +73,44 @@ pub(super) fn attach(
     partition: &ObjectName,
     bound: &PartitionBound,
 ) -> Result<(), NoRoute> {
+    let parent = world.filled(&clause.alter.name);
+    let default = parent.and_then(|parent| filled_default(world, parent));
+    let Some(table) = world.filled(partition) else {
+        // Nobody's rows are read in the partition itself.
+        return match (parent, default) {
+            (Some(parent), Some(default)) => {
+                let none = proof(parent, bound)?.none;
+                let (check, declare) = prove_none(draft, default, &none);
+                switch(draft, clause, parent.name.quoted(), world.name(partition).quoted());
+                let drop = constraint::drop_constraint(&default.name.quoted(), &check);
+                let title =
+                    format!("take the check away that {} has no row of {partition}", default.name.name);
+                draft.transaction(Stage::Contract, title, vec![drop], Undo::By(vec![declare]));
+                Ok(())
+            }
+            _ => {
+                let undo = Undo::Impossible;
+                draft.transaction(Stage::Expand, clause.title(), vec![clause.statement()], undo);
+                Ok(())
+            }
+        };
+    };
     let Some(parent) = world.relation(&clause.alter.name) else {
-        return Err(NoRoute::of_nothing("the partitioned table is not in the catalog"));
+        return Err(NoRoute::new("the partitioned table is not in the catalog"));
     };
-    let default = world
-        .catalog
-        .children(&parent.name)
-        .find(|child| child.partition.as_ref().is_some_and(|partition| partition.is_default));
-    let proof =
-        world.filled(partition).map(|table| proof(parent, bound).map(|proof| (table, proof))).transpose()?;
-    let Some((table, proof)) = proof else {
-        draft.transaction(Stage::Expand, clause.title(), vec![clause.statement()], Undo::Impossible);
-        return Ok(());
-    };
-    let (check, declare) = prove(draft, table, "partition", &proof.all);
+    let here = proof(parent, bound)?;
+    let mut all = vec![here.all];
+    all.extend(above(world, parent)?);
+    let (check, declare) = prove(draft, table, "partition", &all.join(" and "));
     let mut drops = vec![constraint::drop_constraint(&table.name.quoted(), &check)];
     let mut declares = vec![declare];
-    if let Some(default) = default.filter(|default| default.size.rows != Some(0)) {
-        // The default partition must be known to hold none of the rows that now belong elsewhere.
-        let (name, declare) = prove(draft, default, "not_in_new", &proof.none);
+    if let Some(default) = default {
+        let (name, declare) = prove_none(draft, default, &here.none);
         declares.push(declare);
         drops.push(constraint::drop_constraint(&default.name.quoted(), &name));
     }
-    complete(draft, parent, table);
-    let undo = template!("detach_at_once")
-        .with(&[("table", &parent.name.quoted()), ("partition", &table.name.quoted())]);
-    draft.transaction(
-        Stage::Switch,
-        format!("make {} a partition of {}", table.name.name, parent.name.name),
-        vec![clause.statement()],
-        Undo::By(vec![undo]),
-    );
+    complete(draft, world, parent, table)?;
+    switch(draft, clause, parent.name.quoted(), table.name.quoted());
     draft.transaction(
         Stage::Contract,
         format!("take the checks away that proved the bounds of {}", table.name.name),
@@ -57,8 +120,52 @@ pub(super) fn attach(
     Ok(())
 }
 
+fn switch(draft: &mut Draft, clause: &Clause<'_>, parent: String, partition: String) {
+    let undo = template!("detach_at_once").with(&[("table", &parent), ("partition", &partition)]);
+    let title = format!("make {partition} a partition of {parent}");
+    draft.transaction(Stage::Switch, title, vec![clause.statement()], Undo::By(vec![undo]));
+}
+
+/// The default partition beside a new one, where it may hold rows.
+fn filled_default<'a>(world: &World<'a>, parent: &'a Relation) -> Option<&'a Relation> {
+    let mut children = world.catalog.children(&parent.name);
+    let default = children.find(|child| child.partition.as_ref().is_some_and(|of| of.is_default))?;
+    (!world.is_empty(default)).then_some(default)
+}
+
+/// What the bounds of the partitions above say of every row.
+fn above(world: &World<'_>, parent: &Relation) -> Result<Vec<String>, NoRoute> {
+    let mut all = Vec::new();
+    let mut part = parent;
+    while let Some(of) = &part.partition {
+        let Some(next) = world.catalog.relation(Some(&of.parent.schema), &of.parent.name) else { break };
+        let attach = template!("attach_partition").with(&[
+            ("table", &next.name.quoted()),
+            ("partition", &part.name.quoted()),
+            ("bound", &of.bound),
+        ]);
+        let script = crate::parse(&attach);
+        let bound = script.statements.first().and_then(|located| match &located.statement {
+            Statement::Alter(alter) => alter.clauses.first(),
+            _ => None,
+        });
+        let Some(Action::AttachPartition { bound, .. }) = bound.map(|clause| &clause.action) else {
+            return Err(NoRoute::new(format!("the bounds of {} are not understood", part.name.name)));
+        };
+        all.push(proof(next, bound)?.all);
+        part = next;
+    }
+    Ok(all)
+}
+
 /// What ATTACH would build or check under its locks, because the parent has it and the partition has not.
-fn complete(draft: &mut Draft, parent: &Relation, table: &Relation) {
+fn complete(
+    draft: &mut Draft,
+    world: &World<'_>,
+    parent: &Relation,
+    table: &Relation,
+) -> Result<(), NoRoute> {
+    let is_partitioned = table.kind == RelationKind::PartitionedTable;
     for wanted in &parent.indexes {
         let is_like = |index: &&Index| {
             index.is_valid
@@ -68,15 +175,46 @@ fn complete(draft: &mut Draft, parent: &Relation, table: &Relation) {
                 && index.predicate == wanted.predicate
                 && index.is_primary == wanted.is_primary
         };
-        if table.indexes.iter().find(is_like).is_none() {
-            constraint::index_like(draft, table, wanted);
+        match (table.indexes.iter().find(is_like), is_partitioned) {
+            (Some(_), _) => {}
+            (None, false) => constraint::index_like(draft, table, wanted),
+            (None, true) if wanted.constraint.is_none() => {
+                index::on_parts_like(draft, world, table, wanted, &index_definition(wanted))?;
+            }
+            (None, true) => {
+                return Err(NoRoute::new(format!(
+                    "{} is partitioned and lacks the key {}; give each of its partitions the key, over an index that \
+                     was built concurrently, and then to {} itself, in a migration before this one",
+                    table.name.name, wanted.name.name, table.name.name
+                )));
+            }
         }
     }
     for wanted in parent.constraints.iter().filter(|wanted| wanted.kind == ConstraintKind::ForeignKey) {
-        if !table.constraints.iter().any(|known| known.definition == wanted.definition) {
-            constraint::declare_and_validate(draft, table, &wanted.name, &wanted.definition);
+        if table.constraints.iter().any(|known| known.definition == wanted.definition) {
+            continue;
         }
+        if is_partitioned && world.version < 18 {
+            return Err(NoRoute::new(format!(
+                "{} is partitioned, and its foreign key {} cannot be NOT VALID before PostgreSQL 18",
+                table.name.name, wanted.name
+            )));
+        }
+        constraint::declare_and_validate(draft, table, &wanted.name, &wanted.definition);
     }
+    Ok(())
+}
+
+/// The default partition must be known to hold none of the rows that now belong elsewhere.
+fn prove_none(draft: &mut Draft, default: &Relation, none: &str) -> (String, String) {
+    let name = &default.name.name;
+    draft.note(format!(
+        "From the check on {name} until the new partition is there, a row that belongs to the new one is refused: no \
+         partition takes it. Where {name} holds such rows already, VALIDATE fails and nothing is changed; PostgreSQL has \
+         no way to move them while all goes on. Move them in one transaction that locks {name}, takes them out and puts \
+         them in after ATTACH, at a time when nobody needs them."
+    ));
+    prove(draft, default, "not_in_new", none)
 }
 
 /// The check's name, and the statement that declares it.
@@ -108,7 +246,7 @@ struct Proof {
 
 /// For the bounds that can be said in a simple check.
 fn proof(parent: &Relation, bound: &PartitionBound) -> Result<Proof, NoRoute> {
-    let no = |why: &str| Err(NoRoute::new(why, parent));
+    let no = |why: &str| Err(NoRoute::new(why));
     let key = parent.partition_key.as_ref().map(|key| key.columns.as_slice());
     let Some([column]) = key else {
         return no(

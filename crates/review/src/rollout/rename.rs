@@ -29,7 +29,7 @@ pub(super) fn column(
     };
     let known = table.columns.iter().find(|known| *from == known.name.as_str());
     let Some(known) = known else {
-        return Err(NoRoute::brief("a column that the file itself adds; give it its name there"));
+        return Err(NoRoute::new("a column that the file itself adds; give it its name there"));
     };
     refuse(world, clause, table, known, to)?;
     add_second(draft, table, known, to);
@@ -69,7 +69,7 @@ fn refuse(
     } else {
         return Ok(());
     };
-    Err(NoRoute::brief(format!(
+    Err(NoRoute::new(format!(
         "clients that name {} fail from the moment in which it is called {to}, and both names cannot serve together: {why}",
         column.name
     )))

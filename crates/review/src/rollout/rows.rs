@@ -28,16 +28,13 @@ pub(super) fn change(
         return Ok(());
     }
     if query.has_returning || !query.ctes.is_empty() {
-        return Err(NoRoute::new(
-            "a statement with RETURNING or WITH cannot be cut into ranges of keys",
-            table,
-        ));
+        return Err(NoRoute::new("a statement with RETURNING or WITH cannot be cut into ranges of keys"));
     }
     let mut batches = by_key(table);
     let called = query.target.as_ref().and_then(|target| target.alias.clone());
     batches.alias = called;
     let Some(statement) = with_batch(located, query) else {
-        return Err(NoRoute::new("the place of its condition is not known", table));
+        return Err(NoRoute::new("the place of its condition is not known"));
     };
     batches.statements = vec![statement];
     batches.left = left(world, query);
@@ -45,7 +42,6 @@ pub(super) fn change(
     if batches.key.is_empty() && batches.left.is_none() {
         return Err(NoRoute::new(
             "the table has no unique key to go by, and the statement would do harm when it met a row twice",
-            table,
         ));
     }
     if query.kind == QueryKind::Update && batches.left.is_none() {

@@ -8,7 +8,7 @@ mod beside;
 mod swap;
 
 use posthaste_base::catalog::{
-    Column, Constraint, ConstraintKind, Index, Name, Relation, RelationKind, Sequence,
+    Column, Constraint, ConstraintKind, Dependent, Index, Name, Relation, RelationKind, Sequence,
 };
 use posthaste_base::quote::identifier;
 use posthaste_report::Batches;
@@ -16,7 +16,7 @@ use posthaste_report::Batches;
 use super::draft::{Draft, Stage, Undo};
 use super::template::template;
 use super::world::World;
-use super::{NoRoute, rows};
+use super::{NoRoute, rows, view};
 use crate::statement::{Expression, Identifier, ObjectName, TypeName};
 
 pub(super) struct Change<'a> {
@@ -58,9 +58,14 @@ pub(super) fn change(
 ) -> Result<(), NoRoute> {
     let column = table.columns.iter().find(|known| *change.column == known.name.as_str());
     let Some(column) = column else {
-        return Err(NoRoute::new("a column that the file itself adds; give it its type there", table));
+        return Err(NoRoute::new("a column that the file itself adds; give it its type there"));
     };
     refuse_what_hangs_on_it(world, table, column)?;
+    if let Some(no) = super::column::is_checked(world, change.type_name) {
+        return Err(no);
+    }
+    let readers: Vec<&Name> = views_on(table, &column.name).collect();
+    let views = view::around_swap(draft, world, &column.name, &readers)?;
     let subject = subject(world, table, column, change);
     world.put_successor(&table.name, &column.name, &subject.successor);
     let expression = match change.using {
@@ -68,15 +73,21 @@ pub(super) fn change(
         None => format!("{}::{}", identifier(&column.name), change.type_name.text),
     };
     add_successor(draft, &subject, change, world, &expression);
-    let mut batches = rows::by_key(table);
-    fill(&mut batches, &subject, &expression);
-    draft.batches(
-        format!("fill the successor of {}.{}", table.name.name, column.name),
-        batches,
-        Undo::WithAnother,
-    );
+    let leaves = if table.kind == RelationKind::PartitionedTable { world.leaves(table) } else { vec![table] };
+    for leaf in leaves {
+        let batches = fill(&subject, leaf, &expression);
+        let title = format!("fill the successor of {}.{}", leaf.name.name, column.name);
+        draft.batches(title, batches, Undo::WithAnother);
+    }
     let beside = beside::build(draft, world, &subject)?;
-    swap::swap(draft, world, &subject, &beside);
+    swap::swap(draft, world, &subject, &beside, views);
+    if subject.backward.is_none() {
+        draft.note(format!(
+            "The type change of {}.{} computes its values: from the swap on there is no way back, because nothing says \
+             how to compute the old ones. Until the swap everything can be taken back.",
+            table.name.name, column.name
+        ));
+    }
     note_sequence(draft, &subject, change);
     contract(draft, &subject);
     Ok(())
@@ -96,9 +107,16 @@ fn refuse_what_hangs_on_it(world: &World<'_>, table: &Relation, column: &Column)
                 to.columns.iter().any(is_open)
             })
     };
-    let reason = if table.kind == RelationKind::PartitionedTable || !table.parents.is_empty() {
-        "its table is partitioned or inherits, and every member would have to change in the same moment"
-            .to_owned()
+    let is_partitioned = table.kind == RelationKind::PartitionedTable;
+    if let Some(why) = fails(world, table, column) {
+        return Err(NoRoute::at_all(format!("it fails: {why}")));
+    }
+    let reason = if !table.parents.is_empty() && table.partition.is_none() {
+        "its table inherits, and every member would have to change in the same moment".to_owned()
+    } else if !is_partitioned && world.catalog.children(&table.name).next().is_some() {
+        "other tables inherit from it, and every member would have to change in the same moment".to_owned()
+    } else if let Some(why) = is_partitioned.then(|| partitioned(world, table, column)).flatten() {
+        why
     } else if column.generated.is_some() || is_read_by_generated(table, name) {
         "it is a generated column, or one reads it".to_owned()
     } else if on_it().any(|constraint| constraint.kind == ConstraintKind::Exclusion) {
@@ -120,7 +138,82 @@ fn refuse_what_hangs_on_it(world: &World<'_>, table: &Relation, column: &Column)
     } else {
         return Ok(());
     };
-    Err(NoRoute::new(format!("no successor can take the place of {name}: {reason}"), table))
+    Err(NoRoute::new(format!("no successor can take the place of {name}: {reason}")))
+}
+
+/// What PostgreSQL refuses whatever is done.
+fn fails(world: &World<'_>, table: &Relation, column: &Column) -> Option<String> {
+    let name = &column.name;
+    if is_in_key(world, table, name) {
+        return Some(format!(
+            "{name} is part of the partition key; make a new partitioned table, and move the rows"
+        ));
+    }
+    if table.partition.is_some() {
+        return Some(format!("{name} belongs to the partitioned table above; change it there"));
+    }
+    let reads = |dependent: &&Dependent| dependent.columns.contains(name) && !is_view(dependent);
+    let reader = table.dependents.iter().find(reads)?;
+    Some(format!(
+        "the {} {} reads {name}; drop it before and make it again after, in the same file",
+        reader.kind, reader.name.name
+    ))
+}
+
+/// Whether the rows of the table, or of a partition of it, are put to their places by the column.
+fn is_in_key(world: &World<'_>, table: &Relation, column: &String) -> bool {
+    table.partition_key.as_ref().is_some_and(|key| key.columns.contains(column))
+        || world.catalog.children(&table.name).any(|child| is_in_key(world, child, column))
+}
+
+/// Why no successor of a partitioned table's column can be built partition by partition.
+fn partitioned(world: &World<'_>, table: &Relation, column: &Column) -> Option<String> {
+    let name = &column.name;
+    let has = |kind| table.constraints.iter().any(|one| one.kind == kind && one.columns.contains(name));
+    let leaves = world.leaves(table);
+    if world.version < 13 {
+        return Some("before PostgreSQL 13 no trigger of a partitioned table can change a row".to_owned());
+    }
+    if has(ConstraintKind::ForeignKey) || incoming(world, table, name).next().is_some() {
+        return Some("a foreign key of a partitioned table is checked at once".to_owned());
+    }
+    if table.indexes.iter().any(|index| uses(index, name) && (index.constraint.is_some() || index.is_unique))
+    {
+        return Some("a key of a partitioned table cannot take over indexes that are there".to_owned());
+    }
+    if column.identity.is_some() {
+        return Some("an identity of a partitioned table is numbered by its parent".to_owned());
+    }
+    if leaves.iter().any(|leaf| leaf.kind == RelationKind::ForeignTable) {
+        return Some("one of its partitions is a foreign table".to_owned());
+    }
+    let differs = leaves.iter().filter(|leaf| {
+        let own = leaf.columns.iter().find(|known| known.name == *name);
+        own.is_none_or(|own| own.default != column.default || own.is_not_null != column.is_not_null)
+    });
+    if let Some(leaf) = differs.into_iter().next() {
+        return Some(format!("{} has another default for it, or forbids NULL by itself", leaf.name.name));
+    }
+    // What a partition has of its own would be left on the former column.
+    let has_own = leaves.iter().find(|leaf| {
+        let has_index = leaf.indexes.iter().any(|index| uses(index, name) && index.parent.is_none());
+        let has_constraint =
+            leaf.constraints.iter().any(|one| one.columns.contains(name) && !one.is_inherited);
+        has_index || has_constraint || !leaf.dependents.is_empty()
+    });
+    has_own.map(|leaf| format!("{} has an index, a constraint or a reader of its own on it", leaf.name.name))
+}
+
+fn is_view(dependent: &Dependent) -> bool {
+    dependent.kind == "view"
+}
+
+/// Views that read the column.
+fn views_on<'a>(table: &'a Relation, column: &'a String) -> impl Iterator<Item = &'a Name> {
+    let reads = move |dependent: &&Dependent| {
+        is_view(dependent) && (dependent.columns.is_empty() || dependent.columns.contains(column))
+    };
+    table.dependents.iter().filter(reads).map(|dependent| &dependent.name)
 }
 
 fn is_read_by_generated(table: &Relation, column: &str) -> bool {
@@ -129,7 +222,8 @@ fn is_read_by_generated(table: &Relation, column: &str) -> bool {
 
 fn depends_on_column(table: &Relation, column: &String) -> Option<String> {
     let reads = |columns: &Vec<String>| columns.is_empty() || columns.contains(column);
-    let found = table.dependents.iter().find(|dependent| reads(&dependent.columns))?;
+    let mut others = table.dependents.iter().filter(|dependent| !is_view(dependent));
+    let found = others.find(|dependent| reads(&dependent.columns))?;
     Some(format!("{} {}", found.kind, found.name.name))
 }
 
@@ -255,11 +349,20 @@ fn add_successor(
     draft.transaction(Stage::Expand, title, statements, Undo::By(undo));
 }
 
-fn fill(batches: &mut Batches, subject: &Subject<'_>, expression: &str) {
+/// The successor in the table itself, or in one of its partitions, which is called like the table.
+fn fill(subject: &Subject<'_>, leaf: &Relation, expression: &str) -> Batches {
+    let mut batches = rows::by_key(leaf);
+    let mut table = leaf.name.quoted();
+    if leaf.name != subject.table.name {
+        let alias = &subject.table.name.name;
+        table.push_str(&format!(" as {}", identifier(alias)));
+        batches.alias = Some(alias.clone());
+    }
     let successor = identifier(&subject.successor);
-    let values = [("table", subject.quoted.as_str()), ("column", &successor), ("expression", expression)];
+    let values = [("table", table.as_str()), ("column", &successor), ("expression", expression)];
     batches.statements = vec![template!("backfill").with(&values)];
     batches.left = Some(template!("count_behind").with(&values));
+    batches
 }
 
 /// The sequence of a serial keeps its own type, and ends where that ends.

@@ -2,7 +2,7 @@
 //!
 //! Not for: deciding anything about a statement.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 
 use posthaste_base::catalog::{Catalog, Index, Name, Relation, RelationKind};
@@ -25,6 +25,14 @@ pub(super) struct World<'a> {
     taken: RefCell<BTreeSet<String>>,
     /// Columns whose type the plan changes, with what their successors are called until the swap.
     successors: RefCell<BTreeMap<(Name, String), String>>,
+    /// Whether the views that the file makes anew have their place in the plan.
+    are_views_done: Cell<bool>,
+}
+
+/// What the plan has promised so far.
+pub(super) struct Promises {
+    successors: BTreeMap<(Name, String), String>,
+    are_views_done: bool,
 }
 
 impl<'a> World<'a> {
@@ -37,7 +45,23 @@ impl<'a> World<'a> {
             made: RefCell::default(),
             taken: RefCell::default(),
             successors: RefCell::default(),
+            are_views_done: Cell::default(),
         }
+    }
+
+    /// What the plan has promised of columns, to go back to.
+    pub(super) fn mark(&self) -> Promises {
+        Promises { successors: self.successors.borrow().clone(), are_views_done: self.are_views_done.get() }
+    }
+
+    pub(super) fn restore(&self, mark: Promises) {
+        self.successors.replace(mark.successors);
+        self.are_views_done.set(mark.are_views_done);
+    }
+
+    /// True for the first who makes the views of the file anew.
+    pub(super) fn take_views(&self) -> bool {
+        !self.are_views_done.replace(true)
     }
 
     pub(super) fn cut(&self, span: Span) -> &'a str {
@@ -56,6 +80,19 @@ impl<'a> World<'a> {
         name.in_schema(first.map_or("public", String::as_str))
     }
 
+    /// The name of a type or a domain with its schema.
+    pub(super) fn type_name(&self, name: &ObjectName) -> Name {
+        let of = |schema: &String| {
+            let named = Name::new(schema, &name.name);
+            self.catalog.types.iter().any(|known| known.name == named).then_some(named)
+        };
+        let found = match &name.schema {
+            Some(schema) => of(schema),
+            None => self.catalog.search_path.iter().find_map(of),
+        };
+        found.unwrap_or_else(|| self.name(name))
+    }
+
     /// What is there and may hold rows. Nothing for a table that the file makes, or that is known to be empty:
     /// whatever is done to it is nobody's outage.
     pub(super) fn filled(&self, name: &ObjectName) -> Option<&'a Relation> {
@@ -70,7 +107,7 @@ impl<'a> World<'a> {
         self.catalog.relation(name.schema.as_deref(), &name.name)
     }
 
-    fn is_empty(&self, relation: &Relation) -> bool {
+    pub(super) fn is_empty(&self, relation: &Relation) -> bool {
         let leaf_is_empty = |relation: &Relation| relation.size.rows == Some(0) && relation.size.bytes == 0;
         match relation.kind {
             RelationKind::PartitionedTable => self.leaves(relation).iter().all(|leaf| leaf_is_empty(leaf)),

@@ -16,6 +16,9 @@ pub(super) const RULE: Rule = Rule {
 fn check(ctx: &Context<'_>, found: &mut Findings) {
     let message = match ctx.statement() {
         Statement::Unknown { reason } => format!("what it does is not known: {reason}"),
+        Statement::Execute(execute) if execute.runs.is_none() => {
+            format!("it runs what was prepared as {}, which the file does not say", execute.name)
+        }
         Statement::Do(block) if !block.body.is_read => {
             format!("the body is in {}, which is not looked into", block.body.language)
         }

@@ -17,7 +17,9 @@ fn check(ctx: &Context<'_>, found: &mut Findings) {
         return;
     }
     let (around, instead) = match ctx.transaction {
-        _ if ctx.is_in_body => ("it is in the body of a DO".to_owned(), "make it a statement of its own"),
+        _ if ctx.is_in_body => {
+            ("it is in a body, which is one transaction".to_owned(), "make it a statement of its own")
+        }
         Some(transaction) if transaction.is_explicit => {
             let line = ctx.all[transaction.statements.start].line;
             (

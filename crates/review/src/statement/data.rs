@@ -1,6 +1,6 @@
 //! Statements over rows: what they read, what they write, and whether they are bounded.
 
-use super::{Expression, FunctionCall, Identifier, ObjectName, Setting, Span};
+use super::{Expression, FunctionCall, Identifier, Located, ObjectName, Setting, Span};
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum QueryKind {
@@ -52,6 +52,8 @@ pub struct Query {
     pub ctes: Vec<String>,
     /// WHERE CURRENT OF a cursor.
     pub is_positioned: bool,
+    /// What the functions run that it calls and the same file makes.
+    pub runs: Vec<Located>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -76,6 +76,23 @@ pub struct Do {
 pub struct Call {
     pub procedure: ObjectName,
     pub arguments: Vec<Expression>,
+    /// What the procedure runs, where the same file makes it.
+    pub runs: Option<Vec<Located>>,
+}
+
+/// PREPARE: nothing runs yet.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Prepare {
+    pub name: String,
+    pub statement: Box<Located>,
+}
+
+/// EXECUTE of what was prepared.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Execute {
+    pub name: String,
+    /// What it runs, where the same file prepares it.
+    pub runs: Option<Vec<Located>>,
 }
 
 #[derive(Clone, Debug, PartialEq)]

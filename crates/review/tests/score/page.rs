@@ -23,6 +23,11 @@ worse; that `lock_timeout` is missing does not count, since it is true of all. T
 above 2 in 100 flagged.
 ";
 
+const PLANS: &str = "
+Every step of every plan is reviewed by the same rules. Where one is dangerous all the same, the plan says that there is \
+no online way, with its locks, bytes and seconds, and stops before it until a person has approved the outage.
+";
+
 pub(crate) fn check(version: u32, score: &Score, plans: &Plans) {
     if version != VERSION {
         return;
@@ -44,18 +49,17 @@ fn page(score: &Score, plans: &Plans) -> String {
         ("dangerous, caught", format!("{caught} of {}", score.dangerous)),
         ("safe, flagged", format!("{} of {}", score.alarms.len(), score.safe)),
         ("planned", plans.made.to_string()),
-        ("said to have no online way", plans.without_way.to_string()),
-        (
-            "steps of a plan that the review calls dangerous, so that it is not written",
-            plans.dangers.len().to_string(),
-        ),
+        ("of them with an outage, which the plan says, with its cost", plans.outages.len().to_string()),
+        ("of them left out, because no plan can do it", plans.left_out.len().to_string()),
     ];
     for (name, count) in rows {
         let _ = writeln!(page, "| {name} | {count} |");
     }
     list(&mut page, "Dangerous, and not caught", &score.missed);
     list(&mut page, "Safe, and flagged", &score.alarms);
-    list(&mut page, "Planned, and refused by our own review", &plans.dangers);
+    page.push_str(PLANS);
+    list(&mut page, "Planned with an outage", &plans.outages);
+    list(&mut page, "Left out of plans", &plans.left_out);
     page
 }
 

@@ -50,6 +50,12 @@ pub(in crate::model) static ATTACH_CHECKS_KEYS: Form = form(
     &[always(Indexes, AccessShare), always(OtherIndexes, AccessShare)],
     MEASURED,
 );
+/// The triggers of the partition's own key go from the table to which it refers.
+pub(in crate::model) static ATTACH_TAKES_KEYS: Form = form(
+    "ATTACH PARTITION of a table that has the parent's foreign key already: the referenced table",
+    &[always(Referenced, AccessExclusive)],
+    MEASURED,
+);
 pub(in crate::model) static DETACH: Form = working(
     "DETACH PARTITION",
     &[
@@ -107,6 +113,7 @@ pub(in crate::model) static FORMS: &[&Form] = &[
     &CREATE_PARTITION,
     &ATTACH,
     &ATTACH_CHECKS_KEYS,
+    &ATTACH_TAKES_KEYS,
     &DETACH,
     &DETACH_REFERENCED,
     &DETACH_CONCURRENTLY,

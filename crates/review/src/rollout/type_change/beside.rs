@@ -26,6 +26,7 @@ pub(super) struct Beside {
 }
 
 pub(super) struct Pair {
+    pub schema: String,
     pub new: String,
     pub wanted: String,
 }
@@ -77,7 +78,11 @@ pub(super) fn build(draft: &mut Draft, world: &World<'_>, subject: &Subject<'_>)
         beside.not_null_check = Some(check);
     }
     for old in subject.table.indexes.iter().filter(|index| uses(index, &subject.column.name)) {
-        build_index(draft, world, subject, old, &mut beside);
+        if old.is_partitioned {
+            build_on_partitions(draft, world, subject, old, &mut beside)?;
+        } else {
+            build_index(draft, world, subject, old, &mut beside);
+        }
     }
     for old in own_constraints(subject) {
         let own = declare_own(draft, world, subject, old);
@@ -116,7 +121,7 @@ fn build_index(
     index::build(draft, Stage::Validate, unique, &name, &subject.table.name, &definition);
     let wanted = old.name.name.clone();
     if old.constraint.is_none() {
-        beside.indexes.push(Pair { new, wanted });
+        beside.indexes.push(Pair { schema: old.name.schema.clone(), new, wanted });
         return;
     }
     let served = subject.table.constraints.iter().find(|known| Some(&known.name) == old.constraint.as_ref());
@@ -133,6 +138,41 @@ fn build_index(
         timing: definition.rsplit_once(')').map_or("", |(_, timing)| timing).to_owned(),
         wanted,
     });
+}
+
+/// As an index of a partitioned table is built anywhere, with names that can change places with those that are there.
+fn build_on_partitions(
+    draft: &mut Draft,
+    world: &World<'_>,
+    subject: &Subject<'_>,
+    old: &Index,
+    beside: &mut Beside,
+) -> Result<(), NoRoute> {
+    let definition = index_definition(&moved(old, subject, &subject.successor));
+    let pair = |old: &Index| Pair {
+        schema: old.name.schema.clone(),
+        new: world.free_name(&format!("{}_new", old.name.name)),
+        wanted: old.name.name.clone(),
+    };
+    let mut pairs = vec![pair(old)];
+    let top = Name::new(&pairs[0].schema, &pairs[0].new);
+    let mut names = |child: &Relation, above: &Name| {
+        let above = pairs.iter().find(|pair| pair.new == above.name).map(|pair| &pair.wanted);
+        let is_part = |index: &&Index| index.parent.as_ref().map(|parent| &parent.name) == above;
+        match child.indexes.iter().find(is_part) {
+            Some(part) => {
+                let pair = pair(part);
+                let name = Name::new(&pair.schema, &pair.new);
+                pairs.push(pair);
+                name
+            }
+            None => Name::new(&child.name.schema, world.free_name(&format!("{}_new", child.name.name))),
+        }
+    };
+    let like = index::Like { unique: "", definition: &definition };
+    index::on_partitions(draft, world, subject.table, [&top, &top], like, &mut names)?;
+    beside.indexes.append(&mut pairs);
+    Ok(())
 }
 
 /// The index on another column of the table in place of the one whose type changes.

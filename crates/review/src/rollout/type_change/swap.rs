@@ -10,20 +10,29 @@ use posthaste_report::Action;
 
 use super::super::draft::{Draft, Stage, Undo};
 use super::super::template::{Template, template};
+use super::super::view::Rebuilt;
 use super::super::world::{World, default_name};
 use super::super::{constraint, index};
 use super::beside::{Beside, Incoming, Key, add, not_null_name};
 use super::{Subject, Sync};
 use crate::simulate;
 
-pub(super) fn swap(draft: &mut Draft, world: &World<'_>, subject: &Subject<'_>, beside: &Beside) {
+pub(super) fn swap(
+    draft: &mut Draft,
+    world: &World<'_>,
+    subject: &Subject<'_>,
+    beside: &Beside,
+    views: Option<Rebuilt>,
+) {
     let undo = match &subject.backward {
-        Some(sync) => Undo::By(backward(world, subject, beside, sync)),
-        None => Undo::Impossible,
+        Some(sync) if views.is_none() => Undo::By(backward(world, subject, beside, sync)),
+        _ => Undo::Impossible,
     };
+    let views = views.unwrap_or_default();
+    let statements = [views.drops, forward(world, subject, beside), views.creates].concat();
     let title =
         format!("put the successor in the place of {}.{}", subject.table.name.name, subject.column.name);
-    draft.transaction(Stage::Switch, title, forward(world, subject, beside), undo);
+    draft.transaction(Stage::Switch, title, statements, undo);
     if let Some(sync) = &subject.backward {
         prepare_way_back(draft, subject, beside, sync);
     }
@@ -59,8 +68,8 @@ fn forward(world: &World<'_>, subject: &Subject<'_>, beside: &Beside) -> Vec<Str
         all.push(rename_constraint(&subject.quoted, &own.new, &own.wanted));
     }
     for pair in &beside.indexes {
-        all.push(rename_index(subject, &pair.wanted, &format!("{}_old", pair.wanted)));
-        all.push(rename_index(subject, &pair.new, &pair.wanted));
+        all.push(rename_index(&pair.schema, &pair.wanted, &format!("{}_old", pair.wanted)));
+        all.push(rename_index(&pair.schema, &pair.new, &pair.wanted));
     }
     all.extend(beside.keys.iter().map(|key| take_over(subject, key, &key.new)));
     for key in &beside.incoming {
@@ -104,8 +113,8 @@ fn backward(world: &World<'_>, subject: &Subject<'_>, beside: &Beside, sync: &Sy
         }
     }
     for pair in &beside.indexes {
-        all.push(rename_index(subject, &pair.wanted, &pair.new));
-        all.push(rename_index(subject, &format!("{}_old", pair.wanted), &pair.wanted));
+        all.push(rename_index(&pair.schema, &pair.wanted, &pair.new));
+        all.push(rename_index(&pair.schema, &format!("{}_old", pair.wanted), &pair.wanted));
     }
     for key in &beside.keys {
         all.push(if key.is_primary {
@@ -288,8 +297,8 @@ fn rename_column(subject: &Subject<'_>, from: &str, to: &str) -> String {
     ])
 }
 
-fn rename_index(subject: &Subject<'_>, from: &str, to: &str) -> String {
-    let from = Name::new(&subject.table.name.schema, from).quoted();
+fn rename_index(schema: &str, from: &str, to: &str) -> String {
+    let from = Name::new(schema, from).quoted();
     template!("rename_index").with(&[("index", &from), ("to", &identifier(to))])
 }
 
