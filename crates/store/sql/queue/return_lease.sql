@@ -29,10 +29,11 @@ with mine as materialized (
     from posthaste.extension x
     where x.queue_id = $2 and x.segment = $3 and x.lease_id = $1 and x.expires_at > posthaste.now()
 ), rest as materialized (
-    select c.*
-    from held c, mine m
-    where not (m.settled @> c.seq or m.returned @> c.seq)
-        and not exists (select from extended x where x.seq = c.seq)
+    select
+        h.seq, h.id, h.receives, h.tracked, h.sent_at, h.event_id, h.subscription_id, h.attributes, h.payload
+    from held h, mine m
+    where not (m.settled @> h.seq or m.returned @> h.seq)
+        and not exists (select from extended x where x.seq = h.seq)
 ), back as (
     insert into posthaste.{current_log}
         (id, event_id, subscription_id, receives, tracked, sent_at, attributes, payload)
