@@ -7,11 +7,11 @@
 mod csv;
 mod family;
 mod file;
+mod parquet;
 mod restore;
 
 use posthaste_base::catalog::{Catalog, Name, Relation, RelationKind};
 use posthaste_base::{Code, Error, quote};
-use posthaste_pg::catalog::CatalogOptions;
 use posthaste_pg::{Target, Visit, VisitOptions};
 use posthaste_report::{Action, Batches, Effect, Estimate, Lock, LockMode, Phase, Plan, Step};
 use serde::Serialize;
@@ -19,8 +19,9 @@ use serde::Serialize;
 use crate::integrity::tables::{Table, Tables};
 use crate::integrity::types::Family;
 use crate::template::fill;
+use crate::visiting::{cell, read_rows, reader, with_catalog};
 use family::{Member, family};
-pub use file::{Fault, Filed, export, import};
+pub use file::{Fault, Filed, Form, Writing, export, import};
 pub use restore::{Restore, restore};
 
 /// What is to be moved, and where to.
@@ -58,16 +59,19 @@ pub struct Moved {
 
 /// Visits the database, looks at what would be moved, and makes the plan.
 pub async fn plan(target: &Target, request: &Request) -> Result<Plan, Error> {
+    let (visit, catalog) = visit(target).await?;
+    let plan = plan_on(&visit, &catalog, request).await;
+    visit.close().await;
+    plan
+}
+
+/// Tables are counted, which takes its time.
+async fn visit(target: &Target) -> Result<(Visit, Catalog), Error> {
     let options = VisitOptions {
         statement_timeout_ms: 600_000,
         ..VisitOptions::named("posthaste archive").read_only()
     };
-    let visit = Visit::connect(target, options).await?;
-    let catalog_options = CatalogOptions { has_server_functions: false, ..CatalogOptions::default() };
-    let catalog = posthaste_pg::catalog::read(&visit, &catalog_options).await?;
-    let plan = plan_on(&visit, &catalog, request).await;
-    visit.close().await;
-    plan
+    with_catalog(target, options).await
 }
 
 async fn plan_on(visit: &Visit, catalog: &Catalog, request: &Request) -> Result<Plan, Error> {
@@ -157,7 +161,7 @@ async fn condition(visit: &Visit, table: &Table<'_>, request: &Request) -> Resul
             Family::Date => ("local", "timestamp::date"),
             _ => ("local", "timestamp"),
         };
-        let cutoff: String = row.try_get(name).map_err(posthaste_pg::Error::from)?;
+        let cutoff: String = cell(&row, name)?;
         parts.push(format!("t.{} < {}::{kind}", quote::identifier(&older.column), quote::literal(&cutoff)));
     }
     parts.extend(request.condition.as_ref().map(|condition| format!("({condition})")));
@@ -181,7 +185,7 @@ async fn count(visit: &Visit, member: &Member<'_, '_>) -> Result<i64, Error> {
         include_str!("../sql/archive/count.sql"),
         &[("from", &member.table.from()), ("condition", &member.condition("true"))],
     );
-    Ok(visit.query_one(&sql, &[]).await?.try_get(0).map_err(posthaste_pg::Error::from)?)
+    cell(&visit.query_one(&sql, &[]).await?, "rows")
 }
 
 /// Rows that point to those that go would be deleted by a cascade, or would stop the plan half way.
@@ -357,13 +361,13 @@ fn vacuum(table: &Table<'_>) -> Step {
 
 /// What a plan has moved so far, and the proof of it.
 pub async fn moved(target: &Target, plan: &str) -> Result<Vec<Moved>, Error> {
-    let visit = Visit::connect(target, VisitOptions::named("posthaste archive").read_only()).await?;
+    let visit = reader(target, "posthaste archive").await?;
     moved_on(&visit, plan).await
 }
 
 async fn moved_on(visit: &Visit, plan: &str) -> Result<Vec<Moved>, Error> {
     let rows = visit.query(include_str!("../sql/archive/totals.sql"), &[&plan]).await?;
-    let moved = rows.iter().map(|row| {
+    read_rows(&rows, |row| {
         Ok(Moved {
             table: row.try_get("relation")?,
             archive: row.try_get("archive")?,
@@ -371,6 +375,5 @@ async fn moved_on(visit: &Visit, plan: &str) -> Result<Vec<Moved>, Error> {
             put: row.try_get("put")?,
             checksum: row.try_get("checksum")?,
         })
-    });
-    moved.collect::<Result<_, posthaste_pg::Error>>().map_err(Error::from)
+    })
 }

@@ -46,6 +46,7 @@ mod indexes;
 mod statements;
 mod tables;
 
+pub(crate) use invalid_index::is_of_reindex;
 use posthaste_base::catalog::Name;
 
 use crate::doctor::{Check, Facts};

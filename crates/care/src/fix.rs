@@ -24,7 +24,7 @@ use crate::integrity::{Fault, Outcome};
 pub use measure::{Measured, measured};
 pub use order::arranged;
 pub use policy::{Duplicates, Negatives, Orphans, Policies, Totals};
-pub use session::{SessionEnd, SessionNow, meant, session_ends};
+pub use session::{SessionEnd, SessionNow, meant, note_session_ends, session_ends};
 pub use undo::{Kept, TakenBack, kept, take_back};
 
 /// What the plan is called, in the undo table too.

@@ -22,7 +22,6 @@ mod words;
 
 use posthaste_base::Error;
 use posthaste_base::catalog::{Catalog, Name};
-use posthaste_pg::catalog::CatalogOptions;
 use posthaste_pg::{Target, Visit, VisitOptions};
 use posthaste_report::{Finding, Report, Severity, Skipped};
 
@@ -140,9 +139,7 @@ pub async fn check(
         statement_timeout_ms: options.statement_timeout_ms,
         ..VisitOptions::named("posthaste integrity").read_only()
     };
-    let visit = Visit::connect(target, visit).await?;
-    let catalog_options = CatalogOptions { has_server_functions: false, ..CatalogOptions::default() };
-    let catalog = posthaste_pg::catalog::read(&visit, &catalog_options).await?;
+    let (visit, catalog) = crate::visiting::with_catalog(target, visit).await?;
     let outcome = check_on(&visit, catalog, options, progress).await;
     visit.close().await;
     outcome

@@ -11,3 +11,4 @@ pub mod incident;
 pub mod integrity;
 pub mod maintain;
 mod template;
+mod visiting;

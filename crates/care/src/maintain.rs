@@ -6,11 +6,13 @@
 
 use posthaste_base::Error;
 use posthaste_base::catalog::Name;
-use posthaste_pg::{Target, Visit, VisitOptions};
+use posthaste_pg::Target;
 use posthaste_report::{Action, Finding, Gate, Phase, Plan, Report, Step};
 use serde::Serialize;
 
+use crate::checks::is_of_reindex;
 use crate::doctor::{self, Diagnosis, remedy};
+use crate::visiting::{read_rows, reader};
 
 /// What is due when. The defaults: ANALYZE daily, VACUUM weekly, and whatever has more dead rows at once.
 #[derive(Clone, Debug)]
@@ -190,12 +192,6 @@ fn upkeep(finding: &Finding, options: &Options) -> Vec<Step> {
     steps.into_iter().filter(may).collect()
 }
 
-/// `name_ccnew`, `name_ccold2`: what REINDEX CONCURRENTLY calls its own.
-fn is_of_reindex(name: &str) -> bool {
-    let name = name.trim_end_matches(|c: char| c.is_ascii_digit());
-    name.ends_with("_ccnew") || name.ends_with("_ccold")
-}
-
 async fn look(target: &Target, options: &Options, only: &[&str]) -> Result<Diagnosis, Error> {
     let only = only.iter().map(|code| (*code).to_owned()).collect();
     doctor::diagnose(target, &doctor::Options { only, ..options.diagnosis.clone() }).await
@@ -203,10 +199,9 @@ async fn look(target: &Target, options: &Options, only: &[&str]) -> Result<Diagn
 
 /// All tables with what is due, the largest first.
 pub async fn tables(target: &Target, options: &Options) -> Result<Vec<TableState>, Error> {
-    let visit = Visit::connect(target, VisitOptions::named("posthaste maintain").read_only()).await?;
+    let visit = reader(target, "posthaste maintain").await?;
     let rows = visit.query(include_str!("../sql/maintain/tables.sql"), &[]).await?;
-    let tables = rows.iter().map(|row| TableState::read(row, options));
-    tables.collect::<Result<_, posthaste_pg::Error>>().map_err(Error::from)
+    read_rows(&rows, |row| TableState::read(row, options))
 }
 
 /// What is read once a month, or once a quarter.

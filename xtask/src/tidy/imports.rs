@@ -80,6 +80,7 @@ const OWNED: &[(&str, &[&str])] = &[
     ("axum", &["web", "api", "aws", "dashboard"]),
     ("clap", &["cli"]),
     ("clap_complete", &["cli"]),
+    ("parquet", &["care"]),
     ("squawk-syntax", &["review"]),
     ("anyhow", &["cli"]),
 ];

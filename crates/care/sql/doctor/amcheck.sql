@@ -1,5 +1,6 @@
--- purpose: whether a b-tree holds every row of its table, in order; {schema} is that of the extension
--- params: $1 the index's oid as text
--- locks: ACCESS SHARE on the index and its table, asked for only when nobody holds or wants one for himself
--- index: reads the whole of that one, and the whole table
-select ({schema}.bt_index_check($1::text::oid::regclass, true))::text as verdict;
+-- purpose: whether b-trees hold every row of their tables, in order; {schema} is that of the extension
+-- params: $1 the indexes' oids as an array's text
+-- locks: ACCESS SHARE on one index and its table after the other, asked for only when nobody holds or wants one for himself
+-- index: reads the whole of each, and the whole table
+select count(({schema}.bt_index_check(o.oid::regclass, true))::text) as whole
+from unnest($1::text::oid[]) as o (oid);

@@ -55,8 +55,8 @@ cross join lateral (
       and (m.amname = 'btree' or (m.amname = 'hash' and cardinality(k.conkey) = 1))
       and i.indnkeyatts >= cardinality(k.conkey)
       -- The key's columns, in any order, must be the head of the index.
-      and (string_to_array(i.indkey::text, ' ')::smallint[])[1:cardinality(k.conkey)] @> k.conkey
-      and (string_to_array(i.indkey::text, ' ')::smallint[])[1:cardinality(k.conkey)] <@ k.conkey
+      and (i.indkey::smallint[])[0:cardinality(k.conkey) - 1] @> k.conkey
+      and (i.indkey::smallint[])[0:cardinality(k.conkey) - 1] <@ k.conkey
       -- `where column is not null` leaves out rows that refer to nothing, and only these.
       and (
         i.indpred is null
@@ -66,6 +66,8 @@ cross join lateral (
         )
       )
   ) as is_served
+  -- So that it is computed once, and not wherever it is named.
+  offset 0
 ) as served
 -- A range of names, which the index on them serves: the whole of pg_class for each key would take its square.
 cross join lateral (

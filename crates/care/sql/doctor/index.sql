@@ -8,6 +8,12 @@ with build as materialized (
   from pg_stat_progress_create_index as b
   where b.datname = current_database() and b.index_relid is not null
 ),
+-- A REINDEX CONCURRENTLY of a table shows one index at a time there, and holds all of its own until it ends.
+rebuilt as materialized (
+  select distinct l.relation
+  from pg_locks as l
+  where l.mode = 'ShareUpdateExclusiveLock' and l.granted and l.relation is not null
+),
 hidden_build as materialized (
   select count(*) as builds from pg_stat_progress_create_index as b where b.relid is null
 ),
@@ -37,7 +43,9 @@ select
   i.indislive as is_live,
   i.indisreplident as is_replica_identity,
   i.indisclustered as is_clustered,
-  coalesce((to_jsonb(i) ->> 'indnullsnotdistinct')::boolean, false) as nulls_not_distinct,
+  -- The column is there from version 15 on; making an object of the row takes longer than all else of it.
+  case when i.indisunique then coalesce((to_jsonb(i) ->> 'indnullsnotdistinct')::boolean, false) else false end
+    as nulls_not_distinct,
   i.indnkeyatts as key_count,
   i.indkey::text as key,
   i.indclass::text as classes,
@@ -46,7 +54,6 @@ select
   -- Places in the text of the statement are part of the stored tree and say nothing.
   md5(regexp_replace(i.indexprs::text, ':location -?[0-9]+', '', 'g')) as expressions,
   md5(regexp_replace(i.indpred::text, ':location -?[0-9]+', '', 'g')) as predicate,
-  coalesce(i.indpred::text ~ '^\{NULLTEST .*:nulltesttype 1 ', false) as is_not_null_predicate,
   (
     select k.conname::text
     from pg_constraint as k
@@ -66,8 +73,8 @@ select
     select
     from pg_constraint as k
     where k.contype = 'f' and k.conrelid = i.indrelid
-      and (string_to_array(i.indkey::text, ' ')::smallint[])[1:cardinality(k.conkey)] @> k.conkey
-      and (string_to_array(i.indkey::text, ' ')::smallint[])[1:cardinality(k.conkey)] <@ k.conkey
+      and (i.indkey::smallint[])[0:cardinality(k.conkey) - 1] @> k.conkey
+      and (i.indkey::smallint[])[0:cardinality(k.conkey) - 1] <@ k.conkey
   ) as serves_foreign_key,
   -- Partitions that the index of their parent still lacks.
   case
@@ -92,7 +99,16 @@ select
       and i.indexrelid not in (select e.relation from exclusive as e)
     then pg_get_indexdef(i.indexrelid)
   end as definition,
-  exists (select from build as w where w.index_relid = i.indexrelid) as is_being_built,
+  case
+    when t.relkind = 't' then (
+      select jsonb_build_object('schema', qn.nspname, 'name', o.relname)
+      from pg_class as o
+      join pg_namespace as qn on qn.oid = o.relnamespace
+      where o.reltoastrelid = t.oid
+    )
+  end as toast_of,
+  exists (select from build as w where w.index_relid = i.indexrelid)
+    or not i.indisvalid and i.indexrelid in (select r.relation from rebuilt as r) as is_being_built,
   (select h.builds from hidden_build as h) as hidden_builds,
   exists (
     select from pg_depend as d
@@ -104,8 +120,11 @@ join pg_namespace as n on n.oid = x.relnamespace
 join pg_class as t on t.oid = i.indrelid
 join pg_namespace as tn on tn.oid = t.relnamespace
 join pg_am as m on m.oid = x.relam
-where t.relkind in ('r', 'p', 'm')
-  and tn.nspname not in ('pg_catalog', 'information_schema', 'pg_toast')
+where (
+    t.relkind in ('r', 'p', 'm') and tn.nspname not in ('pg_catalog', 'information_schema', 'pg_toast')
+    -- REINDEX TABLE CONCURRENTLY builds those of large values anew too, and leaves them behind as well.
+    or t.relkind = 't' and tn.nspname = 'pg_toast' and not i.indisvalid
+  )
   and tn.nspname not like 'pg\_temp\_%'
 order by i.indrelid, i.indexrelid
 limit 200000;

@@ -23,6 +23,8 @@ from (
   select to_jsonb(v) as entry
   from {view} as v
   where v.dbid = (select d.oid from pg_database as d where d.datname = current_database())
+  -- So that the object is made once for each row, and not once for each of its parts.
+  offset 0
 ) as s
 where coalesce(s.entry ->> 'query', '') not like '%row_to_json(answer)%'
 order by total_ms desc nulls last

@@ -2,9 +2,6 @@
 -- params: none
 -- locks: none: nothing is opened, sizes are those of pg_class
 -- index: pg_class and pg_inherits by oid, pg_index by indrelid
-with exclusive as materialized (
-  select distinct l.relation from pg_locks as l where l.mode = 'AccessExclusiveLock' and l.relation is not null
-)
 select
   c.oid::bigint as oid,
   n.nspname::text as schema,
@@ -15,10 +12,8 @@ select
   (select h.inhparent::bigint from pg_inherits as h where h.inhrelid = c.oid order by h.inhseqno limit 1) as parent_oid,
   c.relpages::bigint as pages,
   c.reltuples::float8 as tuples,
-  c.relallvisible::bigint as visible_pages,
   coalesce(to_jsonb(c.reloptions), '[]') as options,
   coalesce(to_jsonb(x.reloptions), '[]') as toast_options,
-  coalesce(x.relpages, 0)::bigint as toast_pages,
   coalesce(pg_stat_get_live_tuples(x.oid), 0) as toast_live,
   coalesce(pg_stat_get_dead_tuples(x.oid), 0) as toast_dead,
   coalesce(pg_stat_get_live_tuples(c.oid), 0) as live,
@@ -26,17 +21,11 @@ select
   coalesce(pg_stat_get_mod_since_analyze(c.oid), 0) as modified,
   coalesce(pg_stat_get_tuples_inserted(c.oid), 0) as inserted,
   coalesce(pg_stat_get_tuples_updated(c.oid), 0) as updated,
-  coalesce(pg_stat_get_tuples_hot_updated(c.oid), 0) as hot_updated,
   coalesce(pg_stat_get_tuples_deleted(c.oid), 0) as deleted,
-  coalesce(pg_stat_get_numscans(c.oid), 0) as sequential_scans,
-  coalesce(pg_stat_get_tuples_returned(c.oid), 0) as sequential_rows,
   extract(epoch from now() - greatest(pg_stat_get_last_vacuum_time(c.oid), pg_stat_get_last_autovacuum_time(c.oid)))::float8
     as vacuumed_s,
   extract(epoch from now() - greatest(pg_stat_get_last_analyze_time(c.oid), pg_stat_get_last_autoanalyze_time(c.oid)))::float8
     as analyzed_s,
-  case when c.relkind in ('r', 'm') and c.relfrozenxid <> '0'::xid then age(c.relfrozenxid)::bigint end as xid_age,
-  case when c.relkind in ('r', 'm') and c.relminmxid <> '0'::xid then mxid_age(c.relminmxid)::bigint end as multixact_age,
-  case when x.relfrozenxid <> '0'::xid then age(x.relfrozenxid)::bigint end as toast_xid_age,
   exists (select from pg_index as i where i.indrelid = c.oid and i.indisprimary) as has_primary_key,
   exists (
     select
@@ -53,8 +42,6 @@ select
   c.relreplident::text as replica_identity,
   exists (select from pg_publication_rel as p where p.prrelid = c.oid)
     or exists (select from pg_publication as p where p.puballtables) as is_published,
-  c.relrowsecurity as has_row_security,
-  c.oid in (select e.relation from exclusive as e) as is_locked,
   exists (
     select from pg_depend as d where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e'
   ) as is_of_extension

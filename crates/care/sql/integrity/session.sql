@@ -10,4 +10,6 @@ select
   set_config('constraint_exclusion', 'off', false),
   set_config('max_parallel_workers_per_gather', '0', false),
   set_config('row_security', 'off', false),
+  -- what is grouped stays in memory: GROUPED_ROWS_MAX rows at a time, and one statement at a time.
+  set_config('work_mem', '32MB', false),
   set_config('datestyle', 'iso', false)

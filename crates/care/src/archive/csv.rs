@@ -2,7 +2,12 @@
 //!
 //! The same as PostgreSQL's own `COPY ... (FORMAT csv, HEADER, FORCE_QUOTE *)`. Not for: other dialects.
 
-use std::io::{self, BufRead};
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, BufWriter, Write as _};
+use std::path::Path;
+
+/// Rows that are read together.
+const READ_ROWS: usize = 2_000;
 
 /// One row; None is NULL.
 pub(super) type Record = Vec<Option<String>>;
@@ -11,7 +16,7 @@ pub(super) type Record = Vec<Option<String>>;
 ///
 /// # Errors
 /// The file ends within quotes, or is no UTF-8.
-pub(super) fn read(input: &mut impl BufRead) -> io::Result<Option<Record>> {
+fn read(input: &mut impl BufRead) -> io::Result<Option<Record>> {
     let mut text = String::new();
     // A record ends at a line's end that is not within quotes.
     loop {
@@ -64,8 +69,59 @@ fn closing(text: &str) -> usize {
     text.len()
 }
 
+pub(super) struct Writer(BufWriter<File>);
+
+impl Writer {
+    pub(super) fn create(path: &Path, names: &[String]) -> io::Result<Self> {
+        let mut writer = Self(BufWriter::new(File::create(path)?));
+        writer.line(&header(names))?;
+        Ok(writer)
+    }
+
+    /// A row as the server has written it.
+    pub(super) fn line(&mut self, line: &str) -> io::Result<()> {
+        writeln!(self.0, "{line}")
+    }
+
+    pub(super) fn finish(self) -> io::Result<File> {
+        self.0.into_inner().map_err(io::IntoInnerError::into_error)
+    }
+}
+
+pub(super) struct Reader {
+    input: BufReader<File>,
+    names: Vec<String>,
+}
+
+impl Reader {
+    pub(super) fn open(path: &Path) -> io::Result<Self> {
+        let mut input = BufReader::new(File::open(path)?);
+        let names = read(&mut input)?.unwrap_or_default().into_iter().flatten().collect();
+        Ok(Self { input, names })
+    }
+
+    pub(super) fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// The next rows as columns; None at the end.
+    pub(super) fn columns(&mut self) -> io::Result<Option<Vec<Record>>> {
+        let width = self.names.len();
+        let mut columns = vec![Vec::new(); width];
+        for _ in 0..READ_ROWS {
+            let Some(record) = read(&mut self.input)? else { break };
+            if record.len() != width {
+                let message = format!("a row has {} cells and not {width}", record.len());
+                return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+            }
+            columns.iter_mut().zip(record).for_each(|(column, cell)| column.push(cell));
+        }
+        Ok(columns.first().is_some_and(|column| !column.is_empty()).then_some(columns))
+    }
+}
+
 /// The names of columns as a line.
-pub(super) fn header<S: AsRef<str>>(names: &[S]) -> String {
+fn header<S: AsRef<str>>(names: &[S]) -> String {
     let cells = names.iter().map(|name| format!("\"{}\"", name.as_ref().replace('"', "\"\"")));
     cells.collect::<Vec<_>>().join(",")
 }

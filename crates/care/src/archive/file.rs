@@ -1,23 +1,22 @@
 //! Archives in files: rows leave the database only when a file holds them, on disk, and was read again.
 //!
-//! An archive's table is held against changes, written as CSV beside the name that the file will have, synced, and
-//! read again; the server counts what was read and takes its checksum, each cell as the type of its column. Only when
+//! An archive's table is held against changes, written beside the name that the file will have, synced, and read again; the server counts what was read and takes its checksum, each cell as the type of its column. Only when
 //! these are those of the table is the table dropped, in the transaction that held it. A kill at any point leaves the
 //! table as it is, or the file proven. Not for: moving rows out of the application's tables (see `archive`).
 
 use std::fs::{self, File};
-use std::io::{BufReader, BufWriter, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use posthaste_base::catalog::{Catalog, Relation};
 use posthaste_base::{Code, Error, quote};
-use posthaste_pg::catalog::CatalogOptions;
-use posthaste_pg::driver::ToSql;
+use posthaste_pg::driver::{FromSql, ToSql};
 use posthaste_pg::{Target, Visit, VisitOptions};
 use serde::Serialize;
 
 use super::csv::{self, Record};
+use super::parquet::{self, Failed, Kind};
 use crate::template::fill;
+use crate::visiting::{cell, read_rows, says, with_catalog};
 
 macro_rules! template {
     ($name:literal) => {
@@ -25,8 +24,27 @@ macro_rules! template {
     };
 }
 
-/// Rows that the server looks at together.
-const READ_ROWS: usize = 2_000;
+/// What a file is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Form {
+    /// Texts, as `COPY` writes them.
+    #[default]
+    Csv,
+    /// Columns with types.
+    Parquet,
+}
+
+/// What is written, and where.
+#[derive(Clone, Debug)]
+pub struct Writing<'w> {
+    /// The plan whose archive it is.
+    pub plan: &'w str,
+    /// In it a folder of the plan's name is made.
+    pub folder: &'w Path,
+    pub form: Form,
+    /// Whether tables go whose rows are proven to be in their file.
+    pub drops: bool,
+}
 
 /// An archive's table and the file that has its rows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -56,17 +74,26 @@ struct Shape {
     types: Vec<String>,
 }
 
-/// Writes what a plan has archived to files in a folder of the plan's name. `drops` the tables whose rows are proven
-/// to be in their file. What was written before, and dropped, is left out: it can be said again after a kill.
-pub async fn export(
-    target: &Target,
-    plan: &str,
-    folder: &Path,
-    drops: bool,
-    fault: Fault<'_>,
-) -> Result<Vec<Filed>, Error> {
+impl Form {
+    fn extension(self) -> &'static str {
+        match self {
+            Form::Csv => "csv",
+            Form::Parquet => "parquet",
+        }
+    }
+
+    fn of(path: &Path) -> Self {
+        let is_parquet = path.extension().is_some_and(|end| end == Form::Parquet.extension());
+        if is_parquet { Form::Parquet } else { Form::Csv }
+    }
+}
+
+/// Writes what a plan has archived to files. What was written before, and dropped, is left out: it can be said again
+/// after a kill.
+pub async fn export(target: &Target, writing: &Writing<'_>, fault: Fault<'_>) -> Result<Vec<Filed>, Error> {
     let (visit, catalog) = open(target).await?;
-    let folder = folder.join(safe(plan));
+    let plan = writing.plan;
+    let folder = writing.folder.join(safe(plan));
     fs::create_dir_all(&folder).map_err(|error| of_file(&folder, &error))?;
     visit.batch_execute(template!("create_exported")).await?;
     let moved = visit.query(template!("totals"), &[&plan]).await?;
@@ -76,8 +103,7 @@ pub async fn export(
     }
     let mut filed = Vec::new();
     for row in &moved {
-        let name = |column: &str| row.try_get::<_, String>(column).map_err(posthaste_pg::Error::from);
-        let (table, archive) = (name("relation")?, name("archive")?);
+        let (table, archive): (String, String) = (cell(row, "relation")?, cell(row, "archive")?);
         let before = written.iter().find(|before| before.table == table && !before.is_kept);
         let Some(relation) = find(&catalog, &archive) else {
             match before {
@@ -86,8 +112,8 @@ pub async fn export(
             }
             continue;
         };
-        let file = folder.join(format!("{}.csv", safe(&table)));
-        let one = Export { visit: &visit, plan, table: &table, archive: relation, file: &file, drops, fault };
+        let file = folder.join(format!("{}.{}", safe(&table), writing.form.extension()));
+        let one = Export { visit: &visit, writing, table: &table, archive: relation, file: &file, fault };
         visit.batch_execute("begin isolation level repeatable read").await?;
         let done = one.carry_out().await;
         if done.is_err() {
@@ -100,11 +126,10 @@ pub async fn export(
 
 struct Export<'e> {
     visit: &'e Visit,
-    plan: &'e str,
+    writing: &'e Writing<'e>,
     table: &'e str,
     archive: &'e Relation,
     file: &'e Path,
-    drops: bool,
     fault: Fault<'e>,
 }
 
@@ -116,10 +141,15 @@ impl Export<'_> {
         self.visit.query_one(template!("text_settings"), &[]).await?;
         let shape = Shape::of(self.archive);
         let there = self.sum_of_table(&shape, &archive).await?;
-        let part = self.file.with_extension("csv.part");
-        self.write(&part, &shape, &archive).await?;
+        let form = self.writing.form;
+        let part = self.file.with_extension(format!("{}.part", form.extension()));
+        let file = match form {
+            Form::Csv => self.write_csv(&part, &shape).await?,
+            Form::Parquet => self.write_parquet(&part, &shape).await?,
+        };
+        file.sync_all().map_err(|error| of_file(&part, &error))?;
         self.die("written")?;
-        let read = sum_of_file(self.visit, &part, &shape).await?;
+        let read = sum_of_file(self.visit, &part, form, &shape).await?;
         if read != there {
             let message = format!(
                 "{} holds {} rows and {} of them came back from the file, or others",
@@ -132,9 +162,9 @@ impl Export<'_> {
         self.die("proven")?;
         let file = self.file.display().to_string();
         let params: [&(dyn ToSql + Sync); 7] =
-            [&self.plan, &self.table, &archive, &file, &shape.names, &there.rows, &there.checksum];
+            [&self.writing.plan, &self.table, &archive, &file, &shape.names, &there.rows, &there.checksum];
         self.visit.execute(template!("set_exported"), &params).await?;
-        if self.drops {
+        if self.writing.drops {
             self.visit.batch_execute(&fill(template!("drop_archive"), &values)).await?;
         }
         self.die("before-commit")?;
@@ -145,7 +175,7 @@ impl Export<'_> {
             file,
             rows: there.rows,
             checksum: there.checksum,
-            is_kept: !self.drops,
+            is_kept: !self.writing.drops,
         })
     }
 
@@ -164,30 +194,72 @@ impl Export<'_> {
         sum(&self.visit.query_one(&sql, &[]).await?)
     }
 
-    async fn write(&self, part: &Path, shape: &Shape, archive: &str) -> Result<(), Error> {
-        let failed = |error: std::io::Error| of_file(part, &error);
-        let mut output = BufWriter::new(File::create(part).map_err(failed)?);
-        writeln!(output, "{}", csv::header(&shape.names)).map_err(failed)?;
+    async fn write_csv(&self, part: &Path, shape: &Shape) -> Result<File, Error> {
+        let failed = |error: &std::io::Error| of_file(part, error);
+        let mut output = csv::Writer::create(part, &shape.names).map_err(|error| failed(&error))?;
         let cells = shape.names.iter().map(|name| {
             let column = quote::identifier(name);
             format!("coalesce('\"' || replace(t.{column}::text, '\"', '\"\"') || '\"', '')")
         });
         let line = cells.collect::<Vec<_>>().join(" || ',' || ");
-        let sql = fill(template!("open_lines"), &[("line", &line), ("archive", archive)]);
-        self.visit.batch_execute(&sql).await?;
+        self.each(&line, |line: String| {
+            output.line(&line).map_err(|error| failed(&error))?;
+            Ok(true)
+        })
+        .await?;
+        output.finish().map_err(|error| failed(&error))
+    }
+
+    /// A column whose values have no place in its type is written as text, and the file once more.
+    async fn write_parquet(&self, part: &Path, shape: &Shape) -> Result<File, Error> {
+        let failed = |error: &dyn std::fmt::Display| unreadable(part, error);
+        let mut kinds: Vec<Kind> = shape.types.iter().map(|name| Kind::of(name)).collect();
+        let cells = shape.names.iter().map(|name| format!("t.{}::text", quote::identifier(name)));
+        let line = format!("array[{}]", cells.collect::<Vec<_>>().join(", "));
         loop {
-            let lines = self.visit.query(&fill(template!("next_lines"), &[]), &[]).await?;
-            if lines.is_empty() {
-                break;
+            let file = File::create(part).map_err(|error| of_file(part, &error))?;
+            let mut unfit = None;
+            let mut note = |done: Result<(), Failed>| match done {
+                Ok(()) => Ok(true),
+                Err(Failed::Unfit(column)) => {
+                    unfit = Some(column);
+                    Ok(false)
+                }
+                Err(Failed::File(error)) => Err(failed(&error)),
+            };
+            let mut output = match parquet::Writer::new(file, &shape.names, &kinds) {
+                Ok(output) => output,
+                Err(Failed::File(error)) => return Err(failed(&error)),
+                Err(Failed::Unfit(_)) => return Err(failed(&"no column")),
+            };
+            self.each(&line, |cells: Record| note(output.push(cells))).await?;
+            match (unfit, output.finish()) {
+                (None, Ok(file)) => return Ok(file),
+                (Some(column), _) | (None, Err(Failed::Unfit(column))) => kinds[column] = Kind::Text,
+                (None, Err(Failed::File(error))) => return Err(failed(&error)),
             }
-            for line in lines {
-                let line: String = line.try_get("line").map_err(posthaste_pg::Error::from)?;
-                writeln!(output, "{line}").map_err(failed)?;
+        }
+    }
+
+    /// All rows of the archive, each as what the expression makes of it, until one is enough.
+    async fn each<T: for<'r> FromSql<'r>>(
+        &self,
+        line: &str,
+        mut each: impl FnMut(T) -> Result<bool, Error>,
+    ) -> Result<(), Error> {
+        let archive = self.archive.name.quoted();
+        let sql = fill(template!("open_lines"), &[("line", line), ("archive", &archive)]);
+        self.visit.batch_execute(&sql).await?;
+        let mut goes_on = true;
+        while goes_on {
+            let rows = self.visit.query(&fill(template!("next_lines"), &[]), &[]).await?;
+            goes_on = !rows.is_empty();
+            for row in rows {
+                goes_on = goes_on && each(cell(&row, "line")?)?;
             }
         }
         self.visit.batch_execute("close posthaste_lines").await?;
-        let file = output.into_inner().map_err(|error| of_file(part, error.error()))?;
-        file.sync_all().map_err(failed)
+        Ok(())
     }
 }
 
@@ -221,7 +293,8 @@ async fn read_file(visit: &Visit, one: &Filed, table: &Relation) -> Result<(), E
     visit.query_one(template!("text_settings"), &[]).await?;
     let values = [("archive", one.archive.as_str()), ("table", one.table.as_str())];
     visit.batch_execute(&fill(template!("create_archive"), &values)).await?;
-    let path = PathBuf::from(&one.file);
+    let path = Path::new(&one.file);
+    let form = Form::of(path);
     let shape = Shape::of(table);
     let columns = quote::identifiers(&shape.names);
     let (arrays, names, cells) = (shape.arrays(), shape.numbers(), shape.cells().join(", "));
@@ -233,12 +306,12 @@ async fn read_file(visit: &Visit, one: &Filed, table: &Relation) -> Result<(), E
         ("names", &names),
     ];
     let sql = fill(template!("put_cells"), &values);
-    let read = sum_of_file(visit, &path, &shape).await?;
+    let read = sum_of_file(visit, path, form, &shape).await?;
     if (read.rows, &read.checksum) != (one.rows, &one.checksum) {
         let message = format!("the file has {} rows and should have {}, or others", read.rows, one.rows);
         return Err(Error::new(Code::ProofFailed, message).field(one.file.clone()));
     }
-    let mut reader = Reader::open(&path, &shape)?;
+    let mut reader = Reader::open(path, form, &shape)?;
     while let Some(columns) = reader.columns()? {
         let params: Vec<&(dyn ToSql + Sync)> = columns.iter().map(|c| c as &(dyn ToSql + Sync)).collect();
         visit.execute(&sql, &params).await?;
@@ -247,62 +320,59 @@ async fn read_file(visit: &Visit, one: &Filed, table: &Relation) -> Result<(), E
 }
 
 /// Reads a file from the disk, and lets the server count it and take its checksum.
-async fn sum_of_file(visit: &Visit, path: &Path, shape: &Shape) -> Result<Sum, Error> {
+async fn sum_of_file(visit: &Visit, path: &Path, form: Form, shape: &Shape) -> Result<Sum, Error> {
     let row = format!("row({})", shape.cells().join(", "));
     let values = [("arrays", shape.arrays()), ("names", shape.numbers()), ("row", row)];
     let values = values.each_ref().map(|(name, value)| (*name, value.as_str()));
     let sql = fill(template!("sum_cells"), &values);
     let mut whole = Sum { rows: 0, checksum: "0".into() };
-    let mut reader = Reader::open(path, shape)?;
+    let mut reader = Reader::open(path, form, shape)?;
     while let Some(columns) = reader.columns()? {
         let params: Vec<&(dyn ToSql + Sync)> = columns.iter().map(|c| c as &(dyn ToSql + Sync)).collect();
         let part = sum(&visit.query_one(&sql, &params).await?)?;
         whole.rows += part.rows;
         let row = visit.query_one(template!("add_sums"), &[&whole.checksum, &part.checksum]).await?;
-        whole.checksum = row.try_get("sum").map_err(posthaste_pg::Error::from)?;
+        whole.checksum = cell(&row, "sum")?;
     }
     Ok(whole)
 }
 
 /// A file, some rows at a time.
 struct Reader<'r> {
-    input: BufReader<File>,
     path: &'r Path,
-    width: usize,
+    input: Input,
+}
+
+enum Input {
+    Csv(csv::Reader),
+    Parquet(Box<parquet::Reader>),
 }
 
 impl<'r> Reader<'r> {
-    fn open(path: &'r Path, shape: &Shape) -> Result<Self, Error> {
-        let file = File::open(path).map_err(|error| of_file(path, &error))?;
-        let mut reader = Self { input: BufReader::new(file), path, width: shape.names.len() };
-        let header = reader.next()?.unwrap_or_default();
-        let names: Vec<&str> = header.iter().flatten().map(String::as_str).collect();
+    fn open(path: &'r Path, form: Form, shape: &Shape) -> Result<Self, Error> {
+        let (names, input) = match form {
+            Form::Csv => {
+                let reader = csv::Reader::open(path).map_err(|error| of_file(path, &error))?;
+                (reader.names().to_vec(), Input::Csv(reader))
+            }
+            Form::Parquet => {
+                let reader = parquet::Reader::open(path).map_err(|error| unreadable(path, &error))?;
+                (reader.names(), Input::Parquet(Box::new(reader)))
+            }
+        };
         if names != shape.names {
             let message = format!("its columns are {}", names.join(", "));
-            let error = Error::new(Code::InvalidFile, message).field(path.display().to_string());
-            return Err(error.expected(shape.names.join(", ")));
+            return Err(unreadable(path, &message).expected(shape.names.join(", ")));
         }
-        Ok(reader)
-    }
-
-    fn next(&mut self) -> Result<Option<Record>, Error> {
-        csv::read(&mut self.input).map_err(|error| of_file(self.path, &error))
+        Ok(Self { path, input })
     }
 
     /// The next rows as columns; None at the end.
     fn columns(&mut self) -> Result<Option<Vec<Record>>, Error> {
-        let mut columns = vec![Vec::new(); self.width];
-        for _ in 0..READ_ROWS {
-            let Some(record) = self.next()? else { break };
-            if record.len() != self.width {
-                let message = format!("a row has {} cells and not {}", record.len(), self.width);
-                return Err(Error::new(Code::InvalidFile, message).field(self.path.display().to_string()));
-            }
-            for (column, cell) in columns.iter_mut().zip(record) {
-                column.push(cell);
-            }
+        match &mut self.input {
+            Input::Csv(reader) => reader.columns().map_err(|error| of_file(self.path, &error)),
+            Input::Parquet(reader) => reader.columns().map_err(|error| unreadable(self.path, &error)),
         }
-        Ok((!columns[0].is_empty()).then_some(columns))
     }
 }
 
@@ -336,10 +406,7 @@ async fn open(target: &Target) -> Result<(Visit, Catalog), Error> {
         statement_timeout_ms: 3_600_000,
         ..VisitOptions::named("posthaste archive")
     };
-    let visit = Visit::connect(target, options).await?;
-    let catalog_options = CatalogOptions { has_server_functions: false, ..CatalogOptions::default() };
-    let catalog = posthaste_pg::catalog::read(&visit, &catalog_options).await?;
-    Ok((visit, catalog))
+    with_catalog(target, options).await
 }
 
 /// By the name as SQL writes it.
@@ -348,12 +415,11 @@ pub(super) fn find<'c>(catalog: &'c Catalog, quoted: &str) -> Option<&'c Relatio
 }
 
 async fn read_filed(visit: &Visit, plan: &str) -> Result<Vec<Filed>, Error> {
-    let there = visit.query_one(template!("is_moved"), &[]).await?;
-    if !there.try_get::<_, bool>("is_exported").map_err(posthaste_pg::Error::from)? {
+    if !says(visit, template!("is_moved"), "is_exported").await? {
         return Ok(Vec::new());
     }
     let rows = visit.query(template!("exported"), &[&plan]).await?;
-    let filed = rows.iter().map(|row| {
+    read_rows(&rows, |row| {
         Ok(Filed {
             table: row.try_get("relation")?,
             archive: row.try_get("archive")?,
@@ -362,15 +428,11 @@ async fn read_filed(visit: &Visit, plan: &str) -> Result<Vec<Filed>, Error> {
             checksum: row.try_get("checksum")?,
             is_kept: row.try_get("is_there")?,
         })
-    });
-    filed.collect::<Result<_, posthaste_pg::Error>>().map_err(Error::from)
+    })
 }
 
 fn sum(row: &posthaste_pg::driver::Row) -> Result<Sum, Error> {
-    let read = || -> Result<Sum, posthaste_pg::Error> {
-        Ok(Sum { rows: row.try_get("rows")?, checksum: row.try_get("checksum")? })
-    };
-    Ok(read()?)
+    Ok(Sum { rows: cell(row, "rows")?, checksum: cell(row, "checksum")? })
 }
 
 /// A name that is one on every disk, and differs when the other does.
@@ -396,7 +458,11 @@ fn sync_folder(file: &Path) -> Result<(), Error> {
 }
 
 fn of_file(path: &Path, error: &std::io::Error) -> Error {
-    Error::new(Code::InvalidFile, error.to_string()).field(path.display().to_string())
+    unreadable(path, error)
+}
+
+fn unreadable(path: &Path, why: &dyn std::fmt::Display) -> Error {
+    Error::new(Code::InvalidFile, why.to_string()).field(path.display().to_string())
 }
 
 pub(super) fn nothing(plan: &str) -> Error {

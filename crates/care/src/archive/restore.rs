@@ -5,13 +5,13 @@
 
 use posthaste_base::catalog::{Catalog, Name};
 use posthaste_base::{Code, Error, quote};
-use posthaste_pg::catalog::CatalogOptions;
-use posthaste_pg::{Target, Visit, VisitOptions};
+use posthaste_pg::{Target, Visit};
 use posthaste_report::{Action, Batches, Effect, Estimate, Lock, LockMode, Plan, Step};
 
 use super::{phase, stored, vacuum};
 use crate::integrity::tables::{Table, Tables};
 use crate::template::fill;
+use crate::visiting::{cell, says};
 
 /// What is brought back.
 #[derive(Clone, Debug)]
@@ -33,21 +33,14 @@ struct Return<'c, 'a> {
 
 /// Looks at the archives of a plan, and makes the plan of the way back.
 pub async fn restore(target: &Target, request: &Restore) -> Result<Plan, Error> {
-    let options = VisitOptions {
-        statement_timeout_ms: 600_000,
-        ..VisitOptions::named("posthaste archive").read_only()
-    };
-    let visit = Visit::connect(target, options).await?;
-    let catalog_options = CatalogOptions { has_server_functions: false, ..CatalogOptions::default() };
-    let catalog = posthaste_pg::catalog::read(&visit, &catalog_options).await?;
+    let (visit, catalog) = super::visit(target).await?;
     let plan = plan_on(&visit, &catalog, request).await;
     visit.close().await;
     plan
 }
 
 async fn plan_on(visit: &Visit, catalog: &Catalog, request: &Restore) -> Result<Plan, Error> {
-    let there = visit.query_one(include_str!("../../sql/archive/is_moved.sql"), &[]).await?;
-    if !there.try_get::<_, bool>("is_moved").map_err(posthaste_pg::Error::from)? {
+    if !says(visit, include_str!("../../sql/archive/is_moved.sql"), "is_moved").await? {
         return Err(super::file::nothing(&request.of));
     }
     let moved = super::moved_on(visit, &request.of).await?;
@@ -73,7 +66,7 @@ async fn plan_on(visit: &Visit, catalog: &Catalog, request: &Restore) -> Result<
             include_str!("../../sql/archive/count.sql"),
             &[("from", &archive.from()), ("condition", condition)],
         );
-        let rows: i64 = visit.query_one(&sql, &[]).await?.try_get(0).map_err(posthaste_pg::Error::from)?;
+        let rows: i64 = cell(&visit.query_one(&sql, &[]).await?, "rows")?;
         if request.condition.is_none() && rows > one.put {
             let message = format!(
                 "{} holds {rows} rows, and plan `{}` has put {} there",

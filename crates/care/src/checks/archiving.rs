@@ -54,9 +54,9 @@ fn judge(rows: &Rows, facts: &Facts) -> Result<Outcome, Unseen> {
             _ => false,
         };
     if is_failing {
-        let since = row.archived_s.map_or_else(|| "ever".to_owned(), duration);
-        let message =
-            format!("archiving fails: nothing was archived for {since}, and WAL piles up on the disk");
+        let since =
+            row.archived_s.map_or_else(|| "yet".to_owned(), |age_s| format!("for {}", duration(age_s)));
+        let message = format!("archiving fails: nothing was archived {since}, and WAL piles up on the disk");
         outcome.findings.push(
             Finding::new(CHECK.code, Severity::Critical, message)
                 .about(object())

@@ -15,8 +15,10 @@ pub(super) struct Index {
     pub table_oid: i64,
     pub table_schema: String,
     pub table_name: String,
-    /// `r`, `p` or `m`.
+    /// `r`, `p` or `m`; `t` where large values are.
     pub table_kind: String,
+    /// Whose large values.
+    pub toast_of: Option<Name>,
     pub method: String,
     pub is_unique: bool,
     pub is_primary: bool,
@@ -153,7 +155,7 @@ impl Index {
 #[cfg(test)]
 pub(super) fn row(oid: i64, name: &str, more: serde_json::Value) -> serde_json::Value {
     let text = r#"{
-        "schema": "public", "table_oid": 1, "table_schema": "public", "table_name": "t", "table_kind": "r",
+        "schema": "public", "table_oid": 1, "table_schema": "public", "table_name": "t", "table_kind": "r", "toast_of": null,
         "method": "btree", "is_unique": false, "is_primary": false, "is_exclusion": false, "is_immediate": true,
         "is_valid": true, "is_live": true, "is_replica_identity": false, "is_clustered": false,
         "nulls_not_distinct": false, "key_count": 1, "key": "2", "classes": "10", "collations": "0", "options": "0",

@@ -44,17 +44,15 @@ fn judge(rows: &Rows, facts: &Facts) -> Result<Outcome, Unseen> {
 }
 
 fn kind(one: &Index, indexes: &[Index]) -> Kind {
-    let is_leftover = |name: &str| {
-        let stem = name.trim_end_matches(|c: char| c.is_ascii_digit());
-        stem.ends_with("_ccnew") || stem.ends_with("_ccold")
-    };
+    // Of large values only those that are not valid are known; the others are always there.
+    let has_other = one.toast_of.is_some() || indexes.iter().any(|other| one.is_same_key(other));
     if one.is_being_built {
         Kind::BeingBuilt
     } else if one.is_partitioned() {
         Kind::Parent
     } else if !one.is_live {
         Kind::HalfDropped
-    } else if is_leftover(&one.name) {
+    } else if is_of_reindex(&one.name) && has_other {
         Kind::Leftover
     } else {
         let twin = indexes
@@ -62,6 +60,12 @@ fn kind(one: &Index, indexes: &[Index]) -> Kind {
             .find(|other| other.is_valid && one.is_same_key(other) && (!one.is_unique || other.is_unique));
         twin.map_or(Kind::Failed, |twin| Kind::Needless(twin.name.clone()))
     }
+}
+
+/// `name_ccnew`, `name_ccold2`: what REINDEX CONCURRENTLY calls its own.
+pub(crate) fn is_of_reindex(name: &str) -> bool {
+    let stem = name.trim_end_matches(|c: char| c.is_ascii_digit());
+    stem.ends_with("_ccnew") || stem.ends_with("_ccold")
 }
 
 fn finding(one: &Index, kind: Kind, facts: &Facts) -> Finding {
@@ -131,6 +135,9 @@ fn finding(one: &Index, kind: Kind, facts: &Facts) -> Finding {
         let name = Name::new(lacking.schema.as_str(), lacking.name.as_str());
         finding = finding.evidence(format!("{} lacks it", name.quoted()));
     }
+    if let Some(table) = &one.toast_of {
+        finding = finding.evidence(format!("it is of the large values of {}", table.quoted()));
+    }
     if one.hidden_builds > 0 && severity != Severity::Info {
         finding = finding
             .sure(Confidence::Possible)
@@ -140,7 +147,10 @@ fn finding(one: &Index, kind: Kind, facts: &Facts) -> Finding {
 }
 
 fn drop_step(one: &Index) -> Step {
-    remedy::drop_index(one.oid, &one.index_name(), &one.table(), false)
+    let mut step = remedy::drop_index(one.oid, &one.index_name(), &one.table(), false);
+    // Nobody wants it back.
+    step.needs_no_undo = true;
+    step
 }
 
 fn failed_text(one: &Index) -> String {
@@ -220,7 +230,11 @@ mod tests {
     fn each_kind_of_leftover_has_its_own_way() {
         let invalid = || json!({"is_valid": false});
         check("a", invalid(), Severity::High, &["reindex-2"]);
-        check("a_ccnew1", invalid(), Severity::Medium, &["drop-index-2"]);
+        check("a_ccnew1", json!({"is_valid": false, "key": "7"}), Severity::Medium, &["drop-index-2"]);
+        // Somebody has called it that.
+        check("a_ccnew1", invalid(), Severity::High, &["reindex-2"]);
+        let toast = json!({"is_valid": false, "table_kind": "t", "toast_of": {"schema": "s", "name": "t"}});
+        check("pg_toast_9_index_ccnew", toast, Severity::Medium, &["drop-index-2"]);
         check("a", json!({"is_valid": false, "key": "7"}), Severity::Medium, &["drop-index-2"]);
         check("a", json!({"is_valid": false, "is_live": false}), Severity::Medium, &["drop-index-2"]);
         check("a", json!({"is_valid": false, "is_being_built": true}), Severity::Info, &[]);

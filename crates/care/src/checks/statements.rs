@@ -185,11 +185,9 @@ mod tests {
         facts.baseline = Some(Arc::new(Snapshot::from_json(&before.to_string()).unwrap()));
         let mut other = row(1, "select 1", 5, 10.0, 5);
         other["role_oid"] = json!(11);
-        let rows = Rows(vec![
-            row(1, "select 1", 10, 100.0, 10),
-            other,
-            row(2, "select count(*) from pg_class", 9, 9.0, 9),
-        ]);
+        let rows =
+            [row(1, "select 1", 10, 100.0, 10), other, row(2, "select count(*) from pg_class", 9, 9.0, 9)];
+        let rows = Rows(rows.iter().map(serde_json::Value::to_string).collect());
         let (found, hidden) = of_application(&rows, &facts).unwrap();
         assert_eq!((found.len(), hidden), (1, 0));
         assert_eq!((found[0].calls, found[0].total_ms, found[0].rows), (7, 250.0, 7));

@@ -25,6 +25,7 @@ pub(super) fn facts() -> Facts {
 pub(super) fn judged(check: &Check, facts: &Facts, rows: Value) -> Outcome {
     let Judge::Rows(_, judge) = check.judge else { panic!("{} asks more than once", check.code) };
     let Value::Array(rows) = rows else { panic!("rows are an array") };
+    let rows = rows.iter().map(Value::to_string).collect();
     judge(&Rows(rows), facts).expect("rows of the right form")
 }
 

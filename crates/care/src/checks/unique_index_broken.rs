@@ -3,6 +3,8 @@
 //! amcheck compares every row with the index (`heapallindexed`); without that it is silent about them. Small indexes
 //! only, since it reads all of both. Not for: naming the duplicates (see `integrity`).
 
+use std::time::{Duration, Instant};
+
 use futures::future::FutureExt as _;
 use posthaste_base::catalog::Name;
 use posthaste_report::{Confidence, Finding, Severity};
@@ -15,6 +17,11 @@ use crate::doctor::{Check, Facts, Judge, Needs, Outcome, Told, Unseen, Visitor, 
 const PAGES_EACH: i64 = 32_768;
 /// For all of them: 1 GB.
 const PAGES_ALL: i64 = 131_072;
+/// Indexes that one statement looks at, one after the other, and their pages in all.
+const ROWS_TOGETHER: usize = 50;
+const PAGES_TOGETHER: i64 = 8_192;
+/// When so much time is gone, the rest is left to pg_amcheck.
+const TIME: Duration = Duration::from_secs(3);
 
 pub(crate) const CHECK: Check = Check {
     code: "unique-index-broken",
@@ -44,6 +51,7 @@ async fn look(visitor: &Visitor, facts: &Facts) -> Result<Outcome, Unseen> {
     let mut outcome = Outcome::default();
     let (mut budget, mut whole) = (PAGES_ALL, 0);
     let mut left_out = Vec::new();
+    let mut chosen = Vec::new();
     for row in &rows {
         let name = Name::new(row.schema.as_str(), row.name.as_str());
         if row.is_locked {
@@ -58,16 +66,55 @@ async fn look(visitor: &Visitor, facts: &Facts) -> Result<Outcome, Unseen> {
             continue;
         }
         budget -= row.pages;
-        match visitor.rows_with(&sql, &[&row.oid.to_string()]).await {
-            Ok(_) => whole += 1,
-            Err(unseen) if is_damage(&unseen.why) => outcome.findings.push(finding(row, &unseen.why, facts)),
-            Err(unseen) => left_out.push(format!("{}: {}", name.quoted(), unseen.why)),
+        chosen.push(row);
+    }
+    let (started, mut rest) = (Instant::now(), chosen.as_slice());
+    while let Some(count) = together(rest).filter(|_| started.elapsed() < TIME) {
+        let (batch, more) = rest.split_at(count);
+        rest = more;
+        if visitor.rows_with(&sql, &[&oids(batch)]).await.is_ok() {
+            whole += batch.len();
+            continue;
         }
+        // One of them is damaged, or could not be looked at: each for itself.
+        for row in batch {
+            let name = Name::new(row.schema.as_str(), row.name.as_str());
+            match visitor.rows_with(&sql, &[&oids(&[row])]).await {
+                Ok(_) => whole += 1,
+                Err(unseen) if is_damage(&unseen.why) => {
+                    outcome.findings.push(finding(row, &unseen.why, facts));
+                }
+                Err(unseen) => left_out.push(format!("{}: {}", name.quoted(), unseen.why)),
+            }
+        }
+    }
+    if !rest.is_empty() {
+        let (unread, seconds) = (counted(rest.len(), "unique index"), TIME.as_secs());
+        outcome.skipped.push(format!(
+            "{unread}: their turn did not come within {seconds} s; run pg_amcheck --heapallindexed"
+        ));
     }
     outcome.line =
         format!("{} of {} hold every row of their table", whole, counted(rows.len(), "unique index"));
     outcome.skipped.extend(density::said("", left_out).into_iter().map(|one| one.trim().to_owned()));
     Ok(outcome)
+}
+
+/// How many of the next ones are looked at by one statement; None when there are none.
+fn together(rows: &[&Row]) -> Option<usize> {
+    let mut pages = 0;
+    let fits = |row: &&&Row| {
+        pages += row.pages;
+        pages <= PAGES_TOGETHER
+    };
+    let count = rows.iter().take(ROWS_TOGETHER).take_while(fits).count();
+    (!rows.is_empty()).then_some(count.max(1))
+}
+
+/// As an array of PostgreSQL's.
+fn oids(rows: &[&Row]) -> String {
+    let oids: Vec<String> = rows.iter().map(|row| row.oid.to_string()).collect();
+    format!("{{{}}}", oids.join(","))
 }
 
 /// What amcheck says of damage, and not of rights, locks or time.

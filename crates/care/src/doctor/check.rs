@@ -6,7 +6,6 @@
 use futures::future::BoxFuture;
 use posthaste_report::{Confidence, Evidence, Finding, Object, Remedy, Step};
 use serde::de::DeserializeOwned;
-use serde_json::Value;
 
 use super::{Facts, Unseen, Visitor};
 
@@ -42,7 +41,7 @@ pub(crate) enum Judge {
 
 /// The rows of an answer, each a JSON object.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Rows(pub Vec<Value>);
+pub(crate) struct Rows(pub Vec<String>);
 
 #[derive(Debug, Default)]
 pub(crate) struct Outcome {
@@ -64,14 +63,14 @@ impl Needs {
 
 impl Rows {
     pub(crate) fn of<T: DeserializeOwned>(&self) -> Result<Vec<T>, Unseen> {
-        let read = |row: &Value| T::deserialize(row).map_err(Unseen::shape);
+        let read = |row: &String| serde_json::from_str(row).map_err(Unseen::shape);
         self.0.iter().map(read).collect()
     }
 
     /// The only row.
     pub(crate) fn one<T: DeserializeOwned>(&self) -> Result<T, Unseen> {
         match self.0.as_slice() {
-            [row] => T::deserialize(row).map_err(Unseen::shape),
+            [row] => serde_json::from_str(row).map_err(Unseen::shape),
             rows => Err(Unseen::new(format!("the answer has {} rows, expected 1", rows.len()))),
         }
     }

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use posthaste_base::Code;
 use posthaste_pg::{Target, Visit, VisitOptions};
@@ -54,7 +55,10 @@ pub async fn diagnose(target: &Target, options: &Options) -> posthaste_base::Res
     let checks = chosen(&options.only)?;
     let mut round = Round::begin(target, options).await?;
     for check in checks {
+        let started = Instant::now();
         round.make(check).await;
+        let took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        round.times.insert(check.code, took_ms);
     }
     Ok(round.end().await)
 }
@@ -83,6 +87,8 @@ struct Round<'a> {
     findings: Vec<Finding>,
     skipped: Vec<Skipped>,
     lines: Vec<(&'static str, String)>,
+    /// How long each check took, in milliseconds.
+    times: BTreeMap<&'static str, u64>,
     /// One lost connection is made again; a server that keeps ending sessions is left alone.
     has_reconnected: bool,
 }
@@ -106,6 +112,7 @@ impl<'a> Round<'a> {
             findings: Vec::new(),
             skipped: Vec::new(),
             lines: Vec::new(),
+            times: BTreeMap::new(),
             has_reconnected: false,
         };
         round.facts.thresholds = options.thresholds.clone();
@@ -224,6 +231,8 @@ impl<'a> Round<'a> {
         let mut report = Report::new("doctor", looked, self.findings, self.skipped);
         let lines = self.lines.iter().map(|(code, line)| ((*code).to_owned(), line.clone().into()));
         report.summary.insert("lines".into(), serde_json::Value::Object(lines.collect()));
+        let times = self.times.iter().map(|(code, ms)| ((*code).to_owned(), (*ms).into()));
+        report.summary.insert("milliseconds".into(), serde_json::Value::Object(times.collect()));
         let snapshot = Snapshot::take(&self.facts, &self.answers, &report);
         self.visitor.visit.close().await;
         Diagnosis { report, lines: self.lines, snapshot }
@@ -250,6 +259,7 @@ async fn complete_undo(visitor: &Visitor, findings: &mut [Finding]) {
             .iter_mut()
             .flat_map(|finding| &mut finding.remedy)
             .flat_map(|remedy| &mut remedy.steps)
+            .filter(|step| !step.needs_no_undo)
             .filter_map(|step| Some((step.id.strip_prefix(DROP_INDEX)?.to_owned(), step)))
     }
     let oids: Vec<String> = steps(findings).map(|(oid, _)| oid).collect();

@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 use posthaste_base::{Code, Error};
 use posthaste_report::{Object, Report, Severity};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use super::{Facts, Rows, Unseen};
 
@@ -40,6 +39,11 @@ pub struct StatementCount {
     pub rows: i64,
     pub blocks_hit: i64,
     pub blocks_read: i64,
+}
+
+#[derive(Deserialize)]
+struct Size {
+    bytes: i64,
 }
 
 /// A finding by what makes it the same one again.
@@ -75,21 +79,20 @@ impl Snapshot {
         let answer = |sql: &str| answers.get(sql)?.as_ref().ok();
         let statements = answer(include_str!("../../sql/doctor/statement.sql"));
         let database = answer(include_str!("../../sql/doctor/database.sql"));
-        let bytes = database.and_then(|rows| rows.0.first()?.get("bytes").and_then(Value::as_i64));
+        let bytes = database.and_then(|rows| rows.one::<Size>().ok()).map(|size| size.bytes);
         let known = |finding: &posthaste_report::Finding| Known {
             code: finding.code.clone(),
             severity: finding.severity,
             object: finding.object.clone(),
             message: finding.message.clone(),
         };
-        let count = |row: &Value| StatementCount::deserialize(row).ok();
         Self {
             version: VERSION,
             database: facts.database.clone(),
             at_s: facts.now_s,
             up_s: facts.up_s.unwrap_or_default(),
             counters_age_s: facts.counters_age_s,
-            statements: statements.map(|rows| rows.0.iter().filter_map(count).collect()).unwrap_or_default(),
+            statements: statements.and_then(|rows| rows.of().ok()).unwrap_or_default(),
             database_bytes: bytes,
             findings: report.findings.iter().map(known).collect(),
         }

@@ -4,7 +4,6 @@
 
 use posthaste_pg::driver::ToSql;
 use posthaste_pg::{Error, Visit};
-use serde_json::Value;
 
 use super::Rows;
 
@@ -69,11 +68,8 @@ impl Visitor {
     ) -> Result<Rows, Unseen> {
         let asked = statement(AS_ROWS).replace("{query}", &statement(sql));
         let rows = self.visit.query(&asked, parameters).await?;
-        let read = |row: &posthaste_pg::driver::Row| -> Result<Value, Unseen> {
-            let text: &str = row.try_get(0).map_err(Error::from)?;
-            serde_json::from_str(text).map_err(Unseen::shape)
-        };
-        Ok(Rows(rows.iter().map(read).collect::<Result<_, _>>()?))
+        let texts = rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>();
+        Ok(Rows(texts.map_err(Error::from)?))
     }
 
     /// Looks for names as this role does, until [`Visitor::use_own_names`].

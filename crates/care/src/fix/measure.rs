@@ -6,12 +6,13 @@ use std::collections::BTreeMap;
 
 use posthaste_base::catalog::Name;
 use posthaste_base::{Error, quote};
-use posthaste_pg::{Target, Visit, VisitOptions};
+use posthaste_pg::{Target, Visit};
 use posthaste_report::{Action, Effect, Lock, LockMode, Step};
 use serde::Serialize;
 
 use super::mend::Mending;
 use crate::template::fill;
+use crate::visiting::{cell, reader, says};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Moment {
@@ -68,9 +69,8 @@ struct Seen {
 /// What a plan has measured. Of a statement, `after` is the mean of its calls since the plan was done; it is left out
 /// as long as there was none.
 pub async fn measured(target: &Target, plan: &str) -> Result<Vec<Measured>, Error> {
-    let visit = Visit::connect(target, VisitOptions::named("posthaste fix").read_only()).await?;
-    let is_there = visit.query_one(include_str!("../../sql/fix/is_measured.sql"), &[]).await?;
-    if !is_there.try_get::<_, bool>("is_measured").map_err(posthaste_pg::Error::from)? {
+    let visit = reader(target, "posthaste fix").await?;
+    if !says(&visit, include_str!("../../sql/fix/is_measured.sql"), "is_measured").await? {
         return Ok(Vec::new());
     }
     let rows = visit.query(include_str!("../../sql/fix/measured.sql"), &[&plan]).await?;
@@ -140,7 +140,7 @@ async fn statements_now(visit: &Visit, ids: &[String]) -> Result<BTreeMap<String
     }
     let place = visit.query_opt(include_str!("../../sql/fix/statements_place.sql"), &[]).await?;
     let Some(place) = place else { return Ok(now) };
-    let schema: String = place.try_get("schema").map_err(posthaste_pg::Error::from)?;
+    let schema: String = cell(&place, "schema")?;
     let sql = fill(include_str!("../../sql/fix/statements_now.sql"), &[("schema", &schema)]);
     for row in visit.query(&sql, &[&ids]).await.unwrap_or_default() {
         let read = || -> Result<_, posthaste_pg::Error> {

@@ -2,11 +2,16 @@
 //!
 //! Not for: ending them, which a step of a plan does (see `doctor::remedy`).
 
+use std::fmt;
+
 use jiff::Timestamp;
 use posthaste_base::Error;
-use posthaste_pg::{Target, Visit, VisitOptions};
-use posthaste_report::{Action, Plan};
+use posthaste_pg::Target;
+use posthaste_report::{Action, Plan, Run, RunNote};
 use serde::Serialize;
+
+use super::Measured;
+use crate::visiting::{read_rows, reader, says};
 
 /// What came of a session that a plan meant to end.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -36,15 +41,16 @@ pub struct SessionNow {
     pub query: String,
 }
 
-/// The sessions that plans have ended or left alone, the newest first.
-pub async fn session_ends(target: &Target) -> Result<Vec<SessionEnd>, Error> {
-    let visit = Visit::connect(target, VisitOptions::named("posthaste fix").read_only()).await?;
-    let is_there = visit.query_one(include_str!("../../sql/fix/is_measured.sql"), &[]).await?;
-    if !is_there.try_get::<_, bool>("has_session_ends").map_err(posthaste_pg::Error::from)? {
+/// The sessions that plans have ended or left alone, the newest first; those of one run, if one is named.
+pub async fn session_ends(target: &Target, run: Option<&Run>) -> Result<Vec<SessionEnd>, Error> {
+    let visit = reader(target, "posthaste fix").await?;
+    if !says(&visit, include_str!("../../sql/fix/is_measured.sql"), "has_session_ends").await? {
         return Ok(Vec::new());
     }
-    let rows = visit.query(include_str!("../../sql/fix/session_ends.sql"), &[]).await?;
-    let ends = rows.iter().map(|row| {
+    // One run goes at a time, so that what was written down in its time is its own.
+    let times = (run.map(|run| run.started_at), run.and_then(|run| run.finished_at));
+    let rows = visit.query(include_str!("../../sql/fix/session_ends.sql"), &[&times.0, &times.1]).await?;
+    read_rows(&rows, |row| {
         Ok(SessionEnd {
             pid: row.try_get("pid")?,
             backend_start: row.try_get("backend_start")?,
@@ -56,8 +62,45 @@ pub async fn session_ends(target: &Target) -> Result<Vec<SessionEnd>, Error> {
             query: row.try_get("query")?,
             at: row.try_get("at")?,
         })
-    });
-    ends.collect::<Result<_, posthaste_pg::Error>>().map_err(Error::from)
+    })
+}
+
+/// What became of sessions comes into the notes of the run that meant to end them.
+pub async fn note_session_ends(target: &Target, run: &mut Run) -> Result<(), Error> {
+    let ends = session_ends(target, Some(run)).await?;
+    run.notes.extend(ends.iter().map(|end| RunNote {
+        at: end.at,
+        kind: "session".into(),
+        step: None,
+        text: end.to_string(),
+        sessions: Vec::new(),
+    }));
+    run.notes.sort_by_key(|note| note.at);
+    Ok(())
+}
+
+impl SessionEnd {
+    /// Whether what it was ended for goes on: 1 before, and 0 when it is over.
+    pub fn measured(&self) -> Measured {
+        let (before, after) = match self.outcome.as_str() {
+            "gone" => (0.0, 0.0),
+            "refused" => (1.0, 1.0),
+            _ => (1.0, 0.0),
+        };
+        Measured { what: "session".into(), name: self.to_string(), before: Some(before), after: Some(after) }
+    }
+}
+
+impl fmt::Display for SessionEnd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "process {}", self.pid)?;
+        for (word, value) in [("of", &self.application), ("as", &self.role)] {
+            if let Some(value) = value.as_deref().filter(|value| !value.is_empty()) {
+                write!(f, " {word} {value}")?;
+            }
+        }
+        write!(f, ": {}, {}", self.outcome, self.why)
+    }
 }
 
 /// What the steps of a plan that end sessions would do now; nobody is ended.
@@ -67,7 +110,7 @@ pub async fn meant(target: &Target, plan: &Plan) -> Result<Vec<SessionNow>, Erro
     if steps.is_empty() {
         return Ok(all);
     }
-    let visit = Visit::connect(target, VisitOptions::named("posthaste fix").read_only()).await?;
+    let visit = reader(target, "posthaste fix").await?;
     for (step, identity) in steps {
         let sql = include_str!("../../sql/fix/session_now.sql");
         let row = visit.query_opt(sql, &[&identity.pid, &identity.backend_start, &identity.since]).await?;

@@ -7,6 +7,8 @@ use posthaste_base::{Code, Error};
 use posthaste_pg::{Target, Visit, VisitOptions};
 use serde::Serialize;
 
+use crate::visiting::{cell, read_rows, says};
+
 /// What is kept of one plan.
 #[derive(Clone, Debug, Serialize)]
 pub struct Kept {
@@ -41,7 +43,7 @@ pub async fn kept(target: &Target) -> Result<Vec<Kept>, Error> {
         return Ok(Vec::new());
     }
     let rows = visit.query(include_str!("../../sql/fix/kept_plans.sql"), &[]).await?;
-    let kept = rows.iter().map(|row| {
+    read_rows(&rows, |row| {
         Ok(Kept {
             plan: row.try_get("plan")?,
             steps: row.try_get("steps")?,
@@ -50,13 +52,11 @@ pub async fn kept(target: &Target) -> Result<Vec<Kept>, Error> {
             first_at: row.try_get("first_at")?,
             last_at: row.try_get("last_at")?,
         })
-    });
-    kept.collect::<Result<_, posthaste_pg::Error>>().map_err(Error::from)
+    })
 }
 
 async fn is_there(visit: &Visit) -> Result<bool, Error> {
-    let row = visit.query_one(include_str!("../../sql/fix/is_there.sql"), &[]).await?;
-    Ok(row.try_get::<_, bool>("is_there").map_err(posthaste_pg::Error::from)?)
+    says(visit, include_str!("../../sql/fix/is_there.sql"), "is_there").await
 }
 
 /// Rows that come back in one transaction.
@@ -82,10 +82,10 @@ pub async fn take_back(target: &Target, plan: &str, mut each: impl FnMut(TakenBa
         return Err(nothing());
     }
     let asides = visit.query(include_str!("../../sql/fix/quarantines.sql"), &[]).await?;
-    let asides = asides.iter().map(|row| row.try_get("name")).collect::<Result<Vec<String>, _>>();
-    let way = Way { visit: &visit, plan, asides: asides.map_err(posthaste_pg::Error::from)? };
+    let asides = read_rows(&asides, |row| Ok(row.try_get("name")?))?;
+    let way = Way { visit: &visit, plan, asides };
     for step in steps {
-        let step: String = step.try_get("step").map_err(posthaste_pg::Error::from)?;
+        let step: String = cell(&step, "step")?;
         way.batches(&step, true).await.map_err(|error| refused(&step, error))?;
         let rows = way.batches(&step, false).await.map_err(|error| refused(&step, error))?;
         each(TakenBack { step, rows });

@@ -1,7 +1,8 @@
 //! Old rows go to the archive with what belongs to them, proven, and nothing is lost on the way.
 
+use parquet::file::reader::{FileReader as _, SerializedFileReader};
 use posthaste_base::catalog::Name;
-use posthaste_care::archive::{self, Older, Request};
+use posthaste_care::archive::{self, Form, Older, Request, Writing};
 use posthaste_report::{Plan, RunState};
 use posthaste_runner::RunOptions;
 use posthaste_testkit::db::TestDb;
@@ -254,36 +255,110 @@ async fn what_was_archived_comes_back_as_it_was() {
 }
 
 #[tokio::test]
-async fn rows_leave_for_a_file_only_when_it_is_proven_and_come_back_from_it() {
+async fn rows_leave_for_csv_only_when_it_is_proven_and_come_back_from_it() {
+    rows_leave_for_a_file(Form::Csv).await;
+}
+
+#[tokio::test]
+async fn rows_leave_for_parquet_only_when_it_is_proven_and_come_back_from_it() {
+    rows_leave_for_a_file(Form::Parquet).await;
+}
+
+async fn rows_leave_for_a_file(form: Form) {
     let db = deals().await;
     run(&db, "update deals set note = E'two\\nlines, \"quotes\" and \\\\' where id % 3 = 0; update deals set note = '' where id % 7 = 0; update deals set note = null, ratio = 'NaN' where id % 5 = 0").await;
     let before = whole(&db).await;
     carry_out(&db, &archive::plan(&db.target, &request(true)).await.expect("a plan")).await;
     let folder = std::env::temp_dir().join(format!("posthaste-archive-{}", db.target.database()));
+    let writing = Writing { plan: "archive-deals", folder: &folder, form, drops: true };
     // Killed at any point, the tables are whole, and it can be said again.
     for point in ["written", "proven", "before-commit"] {
         let dies = |at: &str| at == point;
-        archive::export(&db.target, "archive-deals", &folder, true, &dies).await.expect_err(point);
+        archive::export(&db.target, &writing, &dies).await.expect_err(point);
         let there: i64 = value(&db, "select count(*) from \"Old \"\"stuff\"\"\".likes").await;
         assert!(there > 0, "{point}");
     }
-    let filed = archive::export(&db.target, "archive-deals", &folder, true, &|_| false).await.expect("files");
+    let filed = archive::export(&db.target, &writing, &|_| false).await.expect("files");
     assert_eq!(filed.len(), 3);
     assert!(!value::<bool>(&db, "select to_regclass('\"Old \"\"stuff\"\"\".deals') is not null").await);
-    let again =
-        archive::export(&db.target, "archive-deals", &folder, true, &|_| false).await.expect("nothing to do");
+    let again = archive::export(&db.target, &writing, &|_| false).await.expect("nothing to do");
     assert_eq!(again.iter().map(|one| one.rows).sum::<i64>(), filed.iter().map(|one| one.rows).sum::<i64>());
 
     // A file that somebody has touched is no proof any more.
     let path = &filed.last().expect("a file").file;
-    let text = std::fs::read_to_string(path).expect("the file");
-    std::fs::write(path, text.replace("lines", "times")).expect("to write");
+    let bytes = std::fs::read(path).expect("the file");
+    let mut touched = bytes.clone();
+    let at = bytes.windows(5).position(|part| part == b"lines").expect("a note");
+    touched[at..at + 5].copy_from_slice(b"times");
+    std::fs::write(path, touched).expect("to write");
     let error = archive::import(&db.target, "archive-deals").await.expect_err("another file");
     assert_eq!(error.code(), posthaste_base::Code::ProofFailed, "{error:?}");
-    std::fs::write(path, text).expect("to write");
+    std::fs::write(path, &bytes[..bytes.len() / 2]).expect("to write");
+    archive::import(&db.target, "archive-deals").await.expect_err("half a file");
+    std::fs::write(path, bytes).expect("to write");
 
     archive::import(&db.target, "archive-deals").await.expect("to read them again");
     carry_out(&db, &archive::restore(&db.target, &way_back()).await.expect("the way back")).await;
     assert_eq!(whole(&db).await, before);
+    std::fs::remove_dir_all(&folder).expect("to clean up");
+}
+
+/// Every type that has one of its own in Parquet, and values that have no place in it.
+const KINDS: &str = r#"
+create table kinds (id bigint primary key, old date, flag boolean, tiny smallint, n integer, f4 real, f8 double precision,
+  money numeric(12, 2), large numeric(38, 10), free numeric, "Day" date, local timestamp, zoned timestamptz(3), key uuid,
+  raw bytea, j json, jb jsonb, words text[], name varchar(20), fixed char(5), odd timestamptz, odd_money numeric(6, 2),
+  span interval, twice bigint generated always as (id * 2) stored);
+insert into kinds
+select i, '2000-01-01', i % 2 = 0, i % 100, -i, i / 3.0, i / 7.0, i / -8.0, i / 9.0, i / 11.0, date '1969-12-01' + i,
+  timestamp '1969-12-31 23:59:59.999999' + i * interval '1 hour 1 microsecond', timestamptz '2026-03-29 01:30:00+01' + i * interval '17 s',
+  md5(i::text)::uuid, decode(md5(i::text), 'hex'), '{"a":  1}', '{"b": [1, 2]}', array['x', null, i::text], 'näme' || i, 'ab',
+  case when i = 7 then 'infinity'::timestamptz else now() end, case when i = 8 then 'NaN'::numeric else i end, i * interval '1 day 1 second'
+from generate_series(1, 300) as i;
+insert into kinds (id, old) values (1000, '2000-01-01')"#;
+
+#[tokio::test]
+async fn parquet_has_the_types_of_columns_and_every_value_of_them() {
+    let db = TestDb::empty().await;
+    run(&db, KINDS).await;
+    let (sum, table) = ("select md5(string_agg(t::text, '|' order by id)) from {} as t", "kinds");
+    let before: String = value(&db, &sum.replace("{}", table)).await;
+    let request = Request {
+        name: "archive-kinds".into(),
+        table: Name::new("public", "kinds"),
+        older: Some(Older { column: "old".into(), than: "1 year".into() }),
+        condition: None,
+        into: "archive".into(),
+        with_children: false,
+    };
+    carry_out(&db, &archive::plan(&db.target, &request).await.expect("a plan")).await;
+    let folder = std::env::temp_dir().join(format!("posthaste-archive-{}", db.target.database()));
+    let writing = Writing { plan: "archive-kinds", folder: &folder, form: Form::Parquet, drops: true };
+    let filed = archive::export(&db.target, &writing, &|_| false).await.expect("a file");
+    assert_eq!(filed[0].rows, 301);
+
+    // Read by who knows nothing of us.
+    let file = std::fs::File::open(&filed[0].file).expect("the file");
+    let reader = SerializedFileReader::new(file).expect("a Parquet file");
+    let row = reader.get_row_iter(None).expect("rows").nth(1).expect("a row").expect("a row");
+    let columns: Vec<String> =
+        row.get_column_iter().map(|(name, value)| format!("{name}={value:?}")).collect();
+    for expected in [
+        "flag=Bool(true)",
+        "n=Int(-2)",
+        "f8=Double(0.2857142857142857)",
+        "Day=Date(-29)",
+        "words=Str(\"{x,NULL,2}\")",
+        "name=Str(\"näme2\")",
+        "odd_money=Str(\"2.00\")",
+        "zoned=TimestampMicros(1774744234000000)",
+    ] {
+        assert!(columns.iter().any(|column| column == expected), "{expected}: {columns:#?}");
+    }
+
+    archive::import(&db.target, "archive-kinds").await.expect("to read it again");
+    let back = archive::Restore { name: "back".into(), of: "archive-kinds".into(), condition: None };
+    carry_out(&db, &archive::restore(&db.target, &back).await.expect("the way back")).await;
+    assert_eq!(value::<String>(&db, &sum.replace("{}", table)).await, before);
     std::fs::remove_dir_all(&folder).expect("to clean up");
 }

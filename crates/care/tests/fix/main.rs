@@ -5,5 +5,6 @@ mod bytes;
 mod carry_out;
 mod duplicates;
 mod killed;
+mod reindex;
 mod sessions;
 mod techshop;

@@ -47,9 +47,21 @@ async fn a_session_that_does_nothing_in_its_transaction_is_ended_and_written_dow
     assert!(session.batch_execute("select 1").await.is_ok(), "a look ends nobody");
     carry_out(&db, &plan).await;
     assert!(session.batch_execute("select 1").await.is_err());
-    let ends = fix::session_ends(&db.target).await.expect("what was ended");
+    let ends = fix::session_ends(&db.target, None).await.expect("what was ended");
     assert_eq!((ends.len(), ends[0].outcome.as_str(), ends[0].pid), (1, "terminated", now[0].pid));
     assert_eq!(fix::meant(&db.target, &plan).await.expect("a look")[0].would, "gone");
+
+    // The run that did it says so, and one after it does not.
+    let mut first = posthaste_runner::show(&db.target, 1).await.expect("the run");
+    fix::note_session_ends(&db.target, &mut first).await.expect("its sessions");
+    let said = first.notes.iter().find(|note| note.kind == "session").map(|note| note.text.as_str());
+    assert!(said.is_some_and(|text| text.contains(": terminated, it did nothing inside")), "{said:?}");
+    run(&db, "create table u (id int); insert into u values (-1)").await;
+    let empty = Plan { phases: Vec::new(), title: "nothing".into(), ..plan };
+    carry_out(&db, &empty).await;
+    let mut second = posthaste_runner::show(&db.target, 2).await.expect("the run");
+    fix::note_session_ends(&db.target, &mut second).await.expect("its sessions");
+    assert!(second.notes.iter().all(|note| note.kind != "session"), "{:?}", second.notes);
 }
 
 #[tokio::test]

@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use jiff::Timestamp;
 use posthaste_base::{Code, Error};
-use posthaste_care::archive::{self, Older, Request};
+use posthaste_care::archive::{self, Form, Older, Request, Writing};
 use posthaste_report::Plan as Data;
 
 use crate::ask::{Consent, talk};
@@ -77,19 +77,22 @@ pub(crate) struct Show {
     output: Output,
 }
 
-/// Write what a plan has archived to CSV files. A file is read again from the disk, and what it holds is proven.
+/// Write what a plan has archived to CSV or Parquet files. A file is read again from the disk, and what it holds is proven.
 #[derive(Args, Debug)]
 #[command(before_long_help = "Examples:\n  \
     posthaste archive export archive-deals-20260301-090000 --to /archive \\\n    \
     --database postgresql://app@db/shop\n  \
-    posthaste archive export archive-deals-20260301-090000 --to /archive --drop \\\n    \
-    --yes")]
+    posthaste archive export archive-deals-20260301-090000 --to /archive \\\n    \
+    --as parquet --drop --yes")]
 pub(crate) struct Export {
     /// The plan's name.
     name: String,
     /// The folder; the files are in one of the plan's name in it.
     #[arg(long, value_name = "FOLDER")]
     to: PathBuf,
+    /// What the files are.
+    #[arg(long = "as", value_enum, value_name = "FORM", default_value_t)]
+    form: FileForm,
     /// Drop the archive's tables whose rows are proven to be in their file.
     #[arg(long)]
     drop: bool,
@@ -99,6 +102,15 @@ pub(crate) struct Export {
     consent: Consent,
     #[command(flatten)]
     output: Output,
+}
+
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+enum FileForm {
+    /// Texts in quotes, NULL without, as COPY reads them.
+    #[default]
+    Csv,
+    /// Columns with their types, uncompressed.
+    Parquet,
 }
 
 /// Read files that `export` wrote into the archive's tables again.
@@ -194,7 +206,12 @@ impl Export {
         if !self.consent.get(&what)? {
             return Ok(());
         }
-        let filed = archive::export(&target, &self.name, &self.to, self.drop, &|_| false).await?;
+        let form = match self.form {
+            FileForm::Csv => Form::Csv,
+            FileForm::Parquet => Form::Parquet,
+        };
+        let writing = Writing { plan: &self.name, folder: &self.to, form, drops: self.drop };
+        let filed = archive::export(&target, &writing, &|_| false).await?;
         self.output.list("files", &filed, &FILED)
     }
 }

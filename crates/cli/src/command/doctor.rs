@@ -122,7 +122,12 @@ impl Doctor {
                 self.keep(&snapshot)?;
                 findings.extend(report.findings);
                 let mut whole = Report::new("doctor", report.target, findings, report.skipped);
-                whole.summary.extend(report.summary.into_iter().filter(|(name, _)| name == "lines"));
+                whole.summary.extend(
+                    report
+                        .summary
+                        .into_iter()
+                        .filter(|(name, _)| matches!(name.as_str(), "lines" | "milliseconds")),
+                );
                 (whole, lines)
             }
             None => {

@@ -9,7 +9,7 @@ use posthaste_base::{Code, Error};
 use posthaste_care::fix::{self, Order, Policies};
 use posthaste_care::integrity::Outcome;
 use posthaste_pg::Target;
-use posthaste_report::{Finding, Plan as Data, Report};
+use posthaste_report::{Finding, Plan as Data, Report, Run};
 use serde::Serialize;
 
 use crate::ask::{Consent, talk};
@@ -79,7 +79,7 @@ pub(crate) struct Sessions {
     output: Output,
 }
 
-/// Show what a plan has measured before and after: wrong rows, sizes, the slowest statements.
+/// Show what a plan has measured before and after: wrong rows, sizes, the slowest statements, and which sessions it ended.
 #[derive(Args, Debug)]
 #[command(before_long_help = "Examples:\n  posthaste fix show 7 --database postgresql://app@db/shop")]
 pub(crate) struct Show {
@@ -295,21 +295,14 @@ impl Undo {
     }
 
     async fn whole(&self, target: &Target) -> anyhow::Result<()> {
-        let id = match self.run.parse::<i64>() {
-            Ok(id) => id,
-            Err(_) => {
-                let runs = posthaste_runner::list(target, 1_000).await?;
-                let found = runs.iter().find(|run| run.title == self.run).map(|run| run.id);
-                found
-                    .ok_or_else(|| Error::new(Code::NotFound, format!("there is no run of `{}`", self.run)))?
-            }
-        };
-        let run = posthaste_runner::show(target, id).await?;
-        if !self.consent.get(&format!("take back all that run {id} ({}) has done", run.title))? {
+        let found = run_of(target, &self.run).await?;
+        let run =
+            found.ok_or_else(|| Error::new(Code::NotFound, format!("there is no run of `{}`", self.run)))?;
+        if !self.consent.get(&format!("take back all that run {} ({}) has done", run.id, run.title))? {
             return Ok(());
         }
         let options = posthaste_runner::RunOptions { started_by: operator(), ..Default::default() };
-        let run = posthaste_runner::undo(target, id, options, Teller::default().observer()).await?;
+        let run = posthaste_runner::undo(target, run.id, options, Teller::default().observer()).await?;
         super::runs::print(&run, self.output)
     }
 }
@@ -322,10 +315,24 @@ async fn name_of(target: &Target, run: &str) -> Result<String, Error> {
     }
 }
 
+/// By its number, or the newest of the plan of that name.
+async fn run_of(target: &Target, run: &str) -> Result<Option<Run>, Error> {
+    match run.parse::<i64>() {
+        Ok(run) => Ok(Some(posthaste_runner::show(target, run).await?)),
+        Err(_) => {
+            Ok(posthaste_runner::list(target, 1_000).await?.into_iter().find(|found| found.title == run))
+        }
+    }
+}
+
 impl Show {
     async fn run(self) -> anyhow::Result<()> {
         let target = self.address.target()?;
-        let measured = fix::measured(&target, &name_of(&target, &self.run).await?).await?;
+        let mut measured = fix::measured(&target, &name_of(&target, &self.run).await?).await?;
+        if let Some(run) = run_of(&target, &self.run).await? {
+            let ends = fix::session_ends(&target, Some(&run)).await?;
+            measured.extend(ends.iter().map(fix::SessionEnd::measured));
+        }
         let columns = [("WHAT", "what"), ("NAME", "name"), ("BEFORE", "before"), ("AFTER", "after")];
         self.output.list("measured", &measured, &columns)
     }
@@ -344,7 +351,7 @@ impl Sessions {
                 ("APPLICATION", "application"),
                 ("QUERY", "query"),
             ];
-            return self.output.list("sessions", &fix::session_ends(&target).await?, &columns);
+            return self.output.list("sessions", &fix::session_ends(&target, None).await?, &columns);
         };
         let plan = super::run::read_plan(path)?;
         let columns = [

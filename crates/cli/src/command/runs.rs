@@ -130,7 +130,14 @@ impl Runs {
                 list.output.list("runs", &runs, &columns)?;
             }
             Runs::Show(show) => {
-                print(&posthaste_runner::show(&show.address.target()?, show.id).await?, show.output)?;
+                let target = show.address.target()?;
+                let mut run = posthaste_runner::show(&target, show.id).await?;
+                if run.kind == "fix"
+                    && let Err(error) = posthaste_care::fix::note_session_ends(&target, &mut run).await
+                {
+                    talk(&format!("which sessions it has ended is not known: {error}"));
+                }
+                print(&run, show.output)?;
             }
             Runs::Pause(pause) => steer(&pause.address, pause.id, Wish::Pause, pause.output).await?,
             Runs::Speed(speed) => {

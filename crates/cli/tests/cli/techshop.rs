@@ -26,9 +26,14 @@ fn the_shop_is_walked_from_symptoms_to_a_report() {
     assert!(output.status.success(), "{}\n{session}", String::from_utf8_lossy(&output.stderr));
 
     let said = text(&out.join("doctor-before.txt"));
-    for fault in
-        ["unique-index-broken", "autovacuum-off", "stale-statistics", "dead-rows", "connections-near-limit"]
-    {
+    for fault in [
+        "unique-index-broken",
+        "autovacuum-off",
+        "stale-statistics",
+        "dead-rows",
+        "connections-near-limit",
+        "archiving fails",
+    ] {
         assert!(said.contains(fault), "{fault}: {said}");
     }
     for index in [
@@ -44,6 +49,7 @@ fn the_shop_is_walked_from_symptoms_to_a_report() {
     let said = text(&out.join("integrity-before.txt"));
     assert!(said.contains("16 findings"), "{said}");
     assert!(session.contains("integrity of techshop: nothing found"), "{session}");
+    assert!(session.contains("doctor of techshop: nothing found"), "{session}");
     assert!(session.contains("| product search | "), "{session}");
     let report = text(&out.join("report.md"));
     for part in [
