@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use posthaste_base::{Code, Error, Secret};
 use posthaste_broker::{Broker, EndpointIn, EndpointKind, EndpointSettings};
 use posthaste_deliver::{Client, ClientOptions, Request, SigningKey, webhook};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::all_by_name;
 use crate::ask::{Consent, talk};
@@ -206,14 +206,12 @@ impl Add {
 /// Under the names that HTTP and `endpoint show` use, or those of the configuration file.
 fn settings(text: &str) -> serde_json::Result<EndpointSettings> {
     let mut settings: Value = serde_json::from_str(text)?;
-    let snake = |object: &mut Map<String, Value>| {
-        *object =
-            std::mem::take(object).into_iter().map(|(name, value)| (output::snake(&name), value)).collect();
-    };
-    settings.as_object_mut().map(snake);
     // What is below the other settings has names of the caller's own.
-    for part in ["breaker", "rate"] {
-        settings.get_mut(part).and_then(Value::as_object_mut).map(snake);
+    for place in ["", "/breaker", "/rate"] {
+        if let Some(object) = settings.pointer_mut(place).and_then(Value::as_object_mut) {
+            let named = std::mem::take(object).into_iter().map(|(name, value)| (output::snake(&name), value));
+            *object = named.collect();
+        }
     }
     serde_json::from_value(settings)
 }
