@@ -47,7 +47,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 #[command(
     before_long_help = "Examples:\n  \
     posthaste demo\n  \
-    posthaste demo --keep             # leave it running at the end, and look around\n  \
+    posthaste demo --keep             # leave it running at the end\n  \
     posthaste demo --data-dir ./demo  # in a folder that stays",
     after_long_help = "Ends with 0 when every event is accounted for, and with 1 when one is not. It never touches \
     the database that DATABASE_URL names."
