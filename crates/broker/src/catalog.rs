@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use posthaste_base::{Code, EndpointId, Error, Priority, QueueId, Result, SubscriptionId};
 use posthaste_engine::filter::Filter;
 use posthaste_engine::schema::Schema;
@@ -156,14 +157,22 @@ pub enum BodyType {
     Form,
 }
 
+/// A secret that calls to an endpoint are signed with.
+#[derive(Clone, Debug)]
+pub struct EndpointSecret {
+    pub sealed: SealedSecret,
+    /// Until when it is good; None until another one takes its place.
+    pub until: Option<Timestamp>,
+}
+
 #[derive(Clone, Debug)]
 pub struct Endpoint {
     pub id: EndpointId,
     pub name: String,
     pub kind: EndpointKind,
     pub url: String,
-    /// The newest first; more than one while a rotation overlaps. Already without those that ran out.
-    pub secrets: Vec<SealedSecret>,
+    /// The newest first; more than one while a rotation overlaps. Without those that had run out when they were read.
+    pub secrets: Vec<EndpointSecret>,
     pub settings: EndpointSettings,
     pub paused: bool,
     pub declared: bool,

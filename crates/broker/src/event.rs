@@ -150,6 +150,7 @@ impl Broker {
     async fn prepare(&self, event: EventIn) -> Result<NewEvent> {
         let catalog = self.catalog();
         let event_type = event.event_type.unwrap_or_else(|| self.options().default_type.clone());
+        route::check_own_type(&event_type)?;
         check_size(&event.payload, &event.attributes)?;
         if let Some(key) = &event.key {
             check_text("key", key)?;

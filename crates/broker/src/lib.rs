@@ -32,8 +32,8 @@ mod uptake;
 pub use accept::{Accepted, NewEvent};
 pub use broker::{Broker, BrokerOptions};
 pub use catalog::{
-    BodyType, Catalog, Destination, Endpoint, EndpointKind, EndpointSettings, Queue, QueueSettings,
-    Subscription, Topic,
+    BodyType, Catalog, Destination, Endpoint, EndpointKind, EndpointSecret, EndpointSettings, Queue,
+    QueueSettings, Subscription, Topic,
 };
 pub use dead::{
     DeadCountOut, DeadLetterFilter, DeadLetterOut, DeadPage, DiscardIn, DiscardOut, ExportPage, GroupRedrive,

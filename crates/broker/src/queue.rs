@@ -25,6 +25,7 @@ pub use self::message::{Message, MessageEvent, Peeked, Receipt};
 pub use self::send::SendIn;
 pub use self::settle::{Attempted, Death, Settlement};
 use crate::broker::Inner;
+use crate::declare::check;
 use crate::gather::Gather;
 use crate::{Accepted, Broker, NewEvent};
 
@@ -87,6 +88,7 @@ impl Broker {
     /// Sends messages to a queue; durable when it returns. Answers with their ids, in order.
     pub async fn send(&self, queue: &str, messages: Vec<SendIn>) -> Result<Vec<MessageId>> {
         let queue = self.catalog().queue(queue)?.clone();
+        check::pull_queue(&queue.name)?;
         if messages.len() > limits::BATCH_MESSAGES_MAX {
             return Err(too_many("messages", messages.len()));
         }

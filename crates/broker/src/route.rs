@@ -4,7 +4,7 @@
 //! Posthaste publishes itself (domain events) is about events of other types, so a subscription to
 //! `EventCompleted` does not make new ones, and one to every topic does not get them. Not for: writing messages (see `accept`).
 
-use posthaste_base::{Priority, QueueId, Result, SubscriptionId};
+use posthaste_base::{Code, Error, Priority, QueueId, Result, SubscriptionId};
 use serde_json::{Map, Value};
 
 use crate::{Catalog, Destination};
@@ -15,6 +15,15 @@ pub const DOMAIN_EVENTS: [&str; 5] =
 
 pub fn is_domain_event(event_type: &str) -> bool {
     DOMAIN_EVENTS.contains(&event_type)
+}
+
+/// What only Posthaste itself says is nobody else's to publish: whoever hears of an end relies on it.
+pub(crate) fn check_own_type(event_type: &str) -> Result<()> {
+    if !is_domain_event(event_type) {
+        return Ok(());
+    }
+    let message = format!("only Posthaste itself publishes `{event_type}`");
+    Err(Error::new(Code::InvalidEvent, message).field("type").expected("a type of your own"))
 }
 
 /// An explicit priority, or else the topic's, or else the one that the type's name stands for (decision 4).

@@ -14,7 +14,7 @@ use posthaste_store::{Session, declare};
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use sha2::{Digest as _, Sha256};
 
-use crate::Broker;
+use crate::{Broker, EndpointSecret};
 
 /// What a sealed secret starts with; a later way of sealing gets another one.
 const PREFIX: &str = "sealed:1:";
@@ -80,13 +80,13 @@ impl Broker {
     /// The secrets of an endpoint that calls are signed with, the newest first.
     ///
     /// Without the key that they were sealed with this is an error, never fewer secrets.
-    pub fn open_secrets(&self, endpoint: &str, sealed: &[SealedSecret]) -> Result<Vec<Secret>> {
-        if sealed.is_empty() {
+    pub fn open_secrets(&self, endpoint: &str, secrets: &[EndpointSecret]) -> Result<Vec<Secret>> {
+        if secrets.is_empty() {
             return Ok(Vec::new());
         }
         let key = self.seal_key()?;
-        let open = |one: &SealedSecret| key.open(endpoint, &one.0);
-        sealed.iter().map(open).collect::<Option<_>>().ok_or_else(|| {
+        let open = |one: &EndpointSecret| key.open(endpoint, &one.sealed.0);
+        secrets.iter().map(open).collect::<Option<_>>().ok_or_else(|| {
             Error::new(Code::InvalidConfig, format!("a secret of endpoint `{endpoint}` cannot be opened"))
                 .field(FIELD)
                 .expected("the key that it was sealed with")

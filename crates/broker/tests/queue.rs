@@ -312,6 +312,12 @@ async fn bad_input_is_refused_by_name() {
     };
     let send = async |queue: &str, message: SendIn| desk.broker.send(queue, vec![message]).await.map(|_| ());
     check(send("nowhere", SendIn::default()).await, Code::UnknownQueue, "queue");
+    check(send("critical", SendIn::default()).await, Code::InvalidParameter, "queue");
+    let said = EventIn {
+        event_type: Some("EventCompleted".into()),
+        ..EventIn::of(Payload::json("{}".into()).unwrap())
+    };
+    check(desk.broker.publish(said).await.map(|_| ()), Code::InvalidEvent, "type");
     let long = SendIn { delay_seconds: Some(1_000_000), ..SendIn::default() };
     check(send("work", long).await, Code::InvalidParameter, "delaySeconds");
     let large = SendIn { payload: vec![b'x'; 300_000].into(), ..SendIn::default() };

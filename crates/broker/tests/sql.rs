@@ -289,6 +289,7 @@ async fn what_sql_can_tell_is_wrong_is_raised_at_once() {
         ("E'a\\nb', '1'", "22023: posthaste.publish: `type`"),
         ("'Übung', '1'", "22023: posthaste.publish: `type`"),
         ("repeat('x', 121), '1'", "22023: posthaste.publish: `type`"),
+        ("'EventCompleted', '{}'", "22023: posthaste.publish: only Posthaste itself publishes `EventCompleted`"),
         ("'order', null", "22004: posthaste.publish: `payload`"),
         (
             &format!("'order', to_jsonb({huge})"),
@@ -315,6 +316,7 @@ async fn what_sql_can_tell_is_wrong_is_raised_at_once() {
     }
     for (arguments, expected) in [
         ("'nowhere', '1'", "42704: posthaste.send: there is no queue `nowhere`"),
+        ("'critical', '1'", "22023: posthaste.send: the queue `critical` is for what goes to endpoints"),
         ("'inbox', null", "22004: posthaste.send: `payload`"),
         ("'inbox', '1', -1", "22023: posthaste.send: `delay_seconds` is -1"),
         ("'inbox', '1', 259200", "22023: posthaste.send: `delay_seconds` is 259200"),

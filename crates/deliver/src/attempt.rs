@@ -112,12 +112,14 @@ impl Shared {
         let traceparent =
             context.or_else(|| trace(message).map(TraceParent::child)).map(|own| own.to_string());
         let correlation = correlation(message);
+        let now = self.broker.clock().now();
+        let keys = destination.keys(now);
         let attempt = webhook::Attempt {
             webhook_id: &webhook_id,
-            timestamp_seconds: self.broker.clock().now().as_second(),
+            timestamp_seconds: now.as_second(),
             body: &body,
             content_type,
-            keys: destination.keys(),
+            keys: &keys,
             idempotency_key: message.event.as_ref().map_or(&webhook_id, |event| &event.key),
             event_type: message.event.as_ref().map_or("message", |event| &event.event_type),
             traceparent: traceparent.as_deref(),

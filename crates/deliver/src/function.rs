@@ -139,12 +139,14 @@ impl Shared {
         let webhook_id = format!("batch_{}_{}", first.id, first.receives);
         let span = batch_span(destination, messages);
         let traceparent = span.as_ref().map(|span| span.context().to_string());
+        let now = self.broker.clock().now();
+        let keys = destination.keys(now);
         let attempt = webhook::Attempt {
             webhook_id: &webhook_id,
-            timestamp_seconds: self.broker.clock().now().as_second(),
+            timestamp_seconds: now.as_second(),
             body: &body,
             content_type: None,
-            keys: destination.keys(),
+            keys: &keys,
             idempotency_key: &webhook_id,
             event_type: "batch",
             traceparent: traceparent.as_deref(),

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use jiff::Timestamp;
 use posthaste_base::EndpointId;
 use posthaste_broker::{Broker, Endpoint as Declared};
 use posthaste_engine::breaker::{Shared, Transition};
@@ -16,8 +17,9 @@ pub(crate) struct Destination {
     pub(crate) declared: Arc<Declared>,
     /// None when the stored address is not one that may be called; the error says why.
     pub(crate) address: Result<Endpoint, posthaste_base::Error>,
-    /// None when the secrets cannot be opened: then nothing is sent, for it would not be signed.
-    keys: Option<Vec<SigningKey>>,
+    /// With until when each is good. None when the secrets cannot be opened: then nothing is sent, for it would not be
+    /// signed.
+    keys: Option<Vec<(SigningKey, Option<Timestamp>)>>,
 }
 
 pub(crate) struct Gate {
@@ -143,7 +145,14 @@ impl Gate {
 impl Destination {
     fn new(broker: &Broker, declared: &Arc<Declared>) -> Self {
         let opened = broker.open_secrets(&declared.name, &declared.secrets);
-        let keys = opened.and_then(|secrets| secrets.iter().map(SigningKey::parse).collect());
+        let untils = declared.secrets.iter().map(|secret| secret.until);
+        let keys = opened.and_then(|secrets| {
+            secrets
+                .iter()
+                .zip(untils)
+                .map(|(secret, until)| Ok((SigningKey::parse(secret)?, until)))
+                .collect()
+        });
         if let Err(error) = &keys {
             tracing::error!(endpoint.name = declared.name, %error, "nothing is sent to `{}`", declared.name);
         }
@@ -155,8 +164,10 @@ impl Destination {
         self.declared.paused || self.keys.is_none()
     }
 
-    pub(crate) fn keys(&self) -> &[SigningKey] {
-        self.keys.as_deref().unwrap_or_default()
+    /// The keys that are good `now`.
+    pub(crate) fn keys(&self, now: Timestamp) -> Vec<SigningKey> {
+        let good = self.keys.iter().flatten().filter(|(_, until)| until.is_none_or(|until| now < until));
+        good.map(|(key, _)| key.clone()).collect()
     }
 }
 

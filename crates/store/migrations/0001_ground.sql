@@ -647,6 +647,9 @@ begin
         raise exception 'posthaste.publish: `type` must have 1 to 120 letters, digits, dots, hyphens and underscores'
             using errcode = '22023';
     end if;
+    if type in ('EventScheduled', 'EventCompleted', 'EventFailed', 'UserBirthdayChanged', 'UserTimezoneChanged') then
+        raise exception 'posthaste.publish: only Posthaste itself publishes `%`', type using errcode = '22023';
+    end if;
     if payload is null then
         raise exception 'posthaste.publish: `payload` must not be null' using errcode = '22004';
     end if;
@@ -744,6 +747,10 @@ begin
     select q.id, q.segment, q.delay_seconds, q.retention_seconds into target from posthaste.queue q where q.name = queue;
     if target.id is null then
         raise exception 'posthaste.send: there is no queue `%`', queue using errcode = '42704';
+    end if;
+    if queue in ('critical', 'high', 'normal', 'low') then
+        raise exception 'posthaste.send: the queue `%` is for what goes to endpoints: nobody pulls from it', queue
+            using errcode = '22023', hint = 'publish an event, or send to a queue of your own';
     end if;
     if delay_seconds < 0 or delay_seconds >= target.retention_seconds then
         raise exception 'posthaste.send: `delay_seconds` is %, expected 0 to the retention of %', delay_seconds,

@@ -92,8 +92,8 @@ impl Broker {
     /// Whether secrets are declared that are not the stored ones. A declaration without any leaves them alone;
     /// stored ones that cannot be opened are not the declared ones.
     fn is_resealed(&self, row: &EndpointRow, wanted: &EndpointDeclaration) -> bool {
-        let sealed: Vec<_> = secrets_of(&row.secrets).into_iter().map(|(sealed, _)| sealed).collect();
-        let is_same = || self.open_secrets(&row.name, &sealed).is_ok_and(|secrets| secrets == wanted.secrets);
+        let stored = || self.open_secrets(&row.name, &secrets_of(&row.secrets));
+        let is_same = || stored().is_ok_and(|secrets| secrets == wanted.secrets);
         !wanted.secrets.is_empty() && !is_same()
     }
 }

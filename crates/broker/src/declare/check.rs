@@ -250,7 +250,7 @@ pub(crate) fn filter(filter: &Value) -> Result<()> {
 }
 
 /// What waits in a queue of the priorities is taken by the nodes' workers, and goes to endpoints.
-pub(super) fn pull_queue(name: &str) -> Result<()> {
+pub(crate) fn pull_queue(name: &str) -> Result<()> {
     if Priority::ALL.iter().all(|priority| priority.queue_name() != name) {
         return Ok(());
     }

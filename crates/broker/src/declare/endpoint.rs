@@ -283,7 +283,8 @@ fn told(breaker: &Value) -> Value {
 fn to_out(row: EndpointRow) -> EndpointOut {
     let (kind, settings) =
         endpoint_parts(&row).unwrap_or((EndpointKind::Webhook, EndpointSettings::default()));
-    let secrets = secrets_of(&row.secrets).into_iter().map(|(_, until)| SecretOut { until }).collect();
+    let secrets =
+        secrets_of(&row.secrets).into_iter().map(|secret| SecretOut { until: secret.until }).collect();
     EndpointOut {
         name: row.name,
         url: row.url,

@@ -19,8 +19,8 @@ use crate::mode::from_row;
 use crate::route::priority_of_name;
 use crate::transact::Abort;
 use crate::{
-    Broker, Catalog, Destination, Endpoint, EndpointKind, EndpointSettings, Queue, QueueSettings,
-    SealedSecret, Subscription, Topic,
+    Broker, Catalog, Destination, Endpoint, EndpointKind, EndpointSecret, EndpointSettings, Queue,
+    QueueSettings, SealedSecret, Subscription, Topic,
 };
 
 /// More than this of one kind is not read; it is said in the log.
@@ -157,7 +157,7 @@ fn endpoint(row: EndpointRow) -> Option<Endpoint> {
         id: EndpointId(row.id),
         kind,
         url: row.url,
-        secrets: secrets_of(&row.secrets).into_iter().map(|(secret, _)| secret).collect(),
+        secrets: secrets_of(&row.secrets),
         settings,
         name: row.name,
         paused: row.paused,
@@ -181,13 +181,13 @@ pub(super) fn endpoint_parts(row: &EndpointRow) -> Option<(EndpointKind, Endpoin
     Some((kind, settings))
 }
 
-/// The secrets of an endpoint's column, with until when they are good.
-pub(super) fn secrets_of(column: &Value) -> Vec<(SealedSecret, Option<jiff::Timestamp>)> {
+/// The secrets of an endpoint's column.
+pub(super) fn secrets_of(column: &Value) -> Vec<EndpointSecret> {
     let entries = column.as_array().into_iter().flatten();
     entries
         .filter_map(|entry| {
             let until = entry.get("until").and_then(Value::as_str).and_then(|until| until.parse().ok());
-            Some((SealedSecret(entry.get("secret")?.as_str()?.to_owned()), until))
+            Some(EndpointSecret { sealed: SealedSecret(entry.get("secret")?.as_str()?.to_owned()), until })
         })
         .collect()
 }

@@ -106,10 +106,7 @@ fn check_name(name: &str) -> Result<()> {
 
 fn check_type(event_type: &str, catalog: &Catalog, strict_types: bool) -> Result<()> {
     check::name(event_type, "an event type").map_err(|error| error.field("type"))?;
-    if route::is_domain_event(event_type) {
-        let message = format!("only Posthaste itself publishes `{event_type}`");
-        return Err(Error::new(Code::InvalidEvent, message).field("type").expected("a type of your own"));
-    }
+    route::check_own_type(event_type)?;
     if strict_types && !catalog.is_known_type(event_type) {
         return Err(unknown_type(event_type));
     }
