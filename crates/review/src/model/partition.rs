@@ -30,7 +30,7 @@ pub(super) fn attach(
         return step;
     };
     beside_default(builder, form, parent, &bound);
-    let has_keys = keys_of_parent(builder, form, parent);
+    let has_keys = keys_of_parent(builder, form, parent, Some(partition));
     let has_index = |index: &Index| partition.indexes.iter().any(|own| fits(own, index));
     let builds = !parent.indexes.iter().all(has_index);
     for part in relations::family(builder.catalog, partition) {
@@ -109,13 +109,26 @@ fn beside_default(builder: &mut Builder<'_>, form: &Form, parent: &Relation, bou
     }
 }
 
-/// Foreign keys of the parent, and those that refer to it, are made for the partition too.
-fn keys_of_parent(builder: &mut Builder<'_>, form: &Form, parent: &Relation) -> bool {
+/// Foreign keys of the parent, and those that refer to it, are made for the partition too; one that the `partition` has
+/// already is taken over.
+fn keys_of_parent(
+    builder: &mut Builder<'_>,
+    form: &Form,
+    parent: &Relation,
+    partition: Option<&Relation>,
+) -> bool {
     let mut has_keys = false;
     for key in relations::foreign_keys(parent) {
         let Some(reference) = &key.references else { continue };
         has_keys = true;
-        if let Some(referenced) = relations::by_name(builder.catalog, &reference.table) {
+        let own = partition.and_then(|partition| same_key(partition, key));
+        // Before 18, one that is not validated is left beside a new one.
+        if own.is_some_and(|own| own.is_validated || builder.version >= 18) {
+            builder.take(&forms::ATTACH_TAKES_KEYS, Whom::Referenced, &reference.table);
+        }
+        if own.is_some_and(|own| own.is_validated) {
+            builder.take(form, Whom::Referenced, &reference.table);
+        } else if let Some(referenced) = relations::by_name(builder.catalog, &reference.table) {
             constraint::take_referenced_relation(builder, form, referenced, &reference.columns);
         }
     }
@@ -130,10 +143,8 @@ fn check_keys(builder: &mut Builder<'_>, parent: &Relation, part: &Relation) {
     let form = &forms::ATTACH_CHECKS_KEYS;
     for key in relations::foreign_keys(parent) {
         let Some(reference) = &key.references else { continue };
-        // The same key of the partition, once it is validated, is taken over unread.
-        let is_same = |own: &&Constraint| own.is_validated && own.definition == key.definition;
-        if relations::foreign_keys(part).any(|own| is_same(&own)) {
-            builder.take(&forms::ATTACH_TAKES_KEYS, Whom::Referenced, &reference.table);
+        // Once it is validated, it is taken over unread.
+        if same_key(part, key).is_some_and(|own| own.is_validated) {
             continue;
         }
         if let Some(referenced) = relations::by_name(builder.catalog, &reference.table) {
@@ -141,6 +152,12 @@ fn check_keys(builder: &mut Builder<'_>, parent: &Relation, part: &Relation) {
             constraint::read_both_relations(builder, form, part, referenced);
         }
     }
+}
+
+/// The foreign key of a table that says the same as one of another table.
+fn same_key<'a>(table: &'a Relation, key: &Constraint) -> Option<&'a Constraint> {
+    let said = |key: &Constraint| key.definition.trim_end_matches(" NOT VALID").to_owned();
+    relations::foreign_keys(table).find(|own| said(own) == said(key))
 }
 
 /// Whether an index of a partition can be attached to that of the parent.
@@ -167,7 +184,7 @@ pub(super) fn create(builder: &mut Builder<'_>, parent: &ObjectName, bound: Opti
     if let Some(bound) = bound {
         beside_default(builder, form, parent, &read(bound));
     }
-    keys_of_parent(builder, form, parent);
+    keys_of_parent(builder, form, parent, None);
 }
 
 /// Another table that a statement names: locked as the form says, when it is there.
