@@ -82,10 +82,11 @@ async fn check(cases: &[(&str, &[&str])]) {
 async fn check_on(version: &Version, cases: &[(&str, &[&str])]) {
     let db = TestDb::empty_on(version).await;
     run_script(&db.target, SHOP).await.expect("the shop");
-    // Servers of other versions come without their `pg_dump`.
+    // Servers of other versions come without their `pg_dump`; what it would leave out are the rows.
+    let is_schema = |line: &&str| !line.trim_start().starts_with("insert into");
     let schema = match *version == default_version() {
         true => schema_of(&db.target, None).await.expect("pg_dump"),
-        false => SHOP.to_owned(),
+        false => SHOP.lines().filter(is_schema).collect::<Vec<_>>().join("\n"),
     };
     let scratch =
         posthaste_change::scratch::Scratch::start(Some(&version.bin)).await.expect("a scratch server");
