@@ -33,7 +33,7 @@ pub(crate) struct Create {
     /// What it allows: publish, consume, operate, read; several with commas.
     #[arg(long = "scope", required = true, value_delimiter = ',')]
     scopes: Vec<String>,
-    /// Requests a second that it may make.
+    /// Requests a second that it may make; those of two seconds may come at once.
     #[arg(long)]
     rate_per_second: Option<u32>,
     /// How long it is good for: 90d, 12h.
