@@ -86,6 +86,22 @@ fn what_has_no_way_is_a_step_that_says_so_behind_a_persons_word() {
 }
 
 #[test]
+fn what_has_a_way_only_by_itself_says_so() {
+    let mut catalog = catalog();
+    let subscriptions = catalog.relations.iter_mut().find(|one| one.name.name == "subscriptions").unwrap();
+    subscriptions.columns[0].identity = None;
+    let options = RolloutOptions { title: "Numbers".into(), version: 15 };
+    let planned = |sql: &str| rollout(&parse(sql), sql, &catalog, &options);
+    let grow = "alter table subscriptions alter column id type numeric";
+    assert_eq!(planned(grow).refusals, []);
+    let made = planned(&format!(
+        "{grow}; alter table job_applications add constraint paid foreign key (id) references subscriptions (id)"
+    ));
+    let [refusal] = made.refusals.as_slice() else { panic!("{:#?}", made.refusals) };
+    assert!(refusal.why.starts_with("it has a way as a migration of its own"), "{}", refusal.why);
+}
+
+#[test]
 fn what_fails_on_the_rows_that_are_there_is_left_out_with_what_is_needed() {
     let made = planned("alter table users add column code text not null, add column other text");
     let [refusal] = made.refusals.as_slice() else { panic!("{:#?}", made.refusals) };

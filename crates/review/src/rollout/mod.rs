@@ -91,6 +91,10 @@ impl Clause<'_> {
     }
 }
 
+/// Why a statement goes as it was written, though by itself it has a way.
+const BREAKS_ON_FILE: &str =
+    "it has a way as a migration of its own, which breaks on the other statements of this file";
+
 /// Makes the rollout of one migration. `text` is the file that the script was parsed from.
 pub fn rollout(script: &Script, text: &str, catalog: &Catalog, options: &RolloutOptions) -> Rollout {
     let version = if catalog.server.version_num > 0 { catalog.server.major() } else { options.version };
@@ -101,7 +105,14 @@ pub fn rollout(script: &Script, text: &str, catalog: &Catalog, options: &Rollout
         if dangers.is_empty() {
             return made;
         }
-        without_way.extend(dangers);
+        let of_file = dangers.into_iter().map(|(number, why)| {
+            let alone = script.statements.iter().filter(|one| one.number == number).cloned().collect();
+            let alone = Script { statements: alone, ..Script::default() };
+            let (made, dangers) = attempt(&alone, text, catalog, version, &options.title, &BTreeMap::new());
+            let has_way = dangers.is_empty() && made.refusals.is_empty();
+            (number, if has_way { format!("{BREAKS_ON_FILE} ({why})") } else { why })
+        });
+        without_way.extend(of_file);
     }
 }
 
