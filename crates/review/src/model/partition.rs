@@ -154,10 +154,10 @@ fn check_keys(builder: &mut Builder<'_>, parent: &Relation, part: &Relation) {
     }
 }
 
-/// The foreign key of a table that says the same as one of another table.
+/// The foreign key of a table that says the same as one of another table; a validated one, if there are several.
 fn same_key<'a>(table: &'a Relation, key: &Constraint) -> Option<&'a Constraint> {
     let said = |key: &Constraint| key.definition.trim_end_matches(" NOT VALID").to_owned();
-    relations::foreign_keys(table).find(|own| said(own) == said(key))
+    relations::foreign_keys(table).filter(|own| said(own) == said(key)).max_by_key(|own| own.is_validated)
 }
 
 /// Whether an index of a partition can be attached to that of the parent.
