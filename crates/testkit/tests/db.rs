@@ -1,6 +1,7 @@
 //! Databases and the proxy do what tests rely on.
 
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use posthaste_pg::Error;
 use posthaste_testkit::db::{self, DurableServer, TestDb};
@@ -53,7 +54,13 @@ async fn the_shared_cluster_forgets_and_a_durable_server_does_not() {
     connection.batch_execute("create table t (n int); insert into t values (1)").await.expect("to write");
     drop(connection);
     server.kill().await;
-    assert!(pool.get().await.is_err(), "nobody answers");
+    // A connection that is kept finds out when it reads that the other end is gone.
+    let is_gone = async || {
+        while pool.get().await.is_ok() {
+            tokio::task::yield_now().await
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), is_gone()).await.expect("nobody answers");
     server.restart().await;
     let connection = pool.get().await.expect("a new connection");
     let kept: i64 = connection.query_one("select count(*) from t", &[]).await.expect("the table").get(0);
