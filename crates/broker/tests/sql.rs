@@ -289,7 +289,10 @@ async fn what_sql_can_tell_is_wrong_is_raised_at_once() {
         ("E'a\\nb', '1'", "22023: posthaste.publish: `type`"),
         ("'Übung', '1'", "22023: posthaste.publish: `type`"),
         ("repeat('x', 121), '1'", "22023: posthaste.publish: `type`"),
-        ("'EventCompleted', '{}'", "22023: posthaste.publish: only Posthaste itself publishes `EventCompleted`"),
+        (
+            "'EventCompleted', '{}'",
+            "22023: posthaste.publish: only Posthaste itself publishes `EventCompleted`",
+        ),
         ("'order', null", "22004: posthaste.publish: `payload`"),
         (
             &format!("'order', to_jsonb({huge})"),
