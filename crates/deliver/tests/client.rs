@@ -153,6 +153,18 @@ async fn hanging_receiver_is_a_timeout_after_the_request() {
     assert_eq!(receiver.counts().requests, 2);
 }
 
+/// A receiver this near answers within the grain of the timer, in most of so many calls.
+#[tokio::test]
+async fn whoever_has_no_time_left_calls_nobody() {
+    let (receiver, client) = (Receiver::start().await.unwrap(), client());
+    post(&client, &receiver.url("/first"), LONG).await;
+    for _ in 0..100 {
+        let answer = post(&client, &receiver.url("/more"), Duration::ZERO).await;
+        failed(answer, TransportKind::Timeout, false);
+    }
+    assert_eq!(receiver.counts().requests, 1);
+}
+
 #[tokio::test]
 async fn broken_connections_are_resets() {
     let receiver = Receiver::start().await.unwrap();
