@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use posthaste_base::{EventId, Priority, QueueId, Result, ScheduleId, SubscriptionId};
+use posthaste_base::{Code, Error, EventId, Priority, QueueId, Result, ScheduleId, SubscriptionId};
 use posthaste_store::event::EventRow;
 use posthaste_store::segment::Segment;
 use posthaste_store::{Session, event};
@@ -238,30 +238,31 @@ async fn answer(
     let holders = if known.is_empty() { Vec::new() } else { event::by_key(session, &known).await? };
     let holders: HashMap<&str, &event::KeyHolder> =
         holders.iter().map(|holder| (holder.key.as_str(), holder)).collect();
-    let answers = events.iter().map(|one| {
+    let answer_one = |one: &NewEvent| -> Result<Accepted, Abort> {
         if let Some(due_at) = new.get(&one.id.0) {
-            return Accepted::New { id: one.id, due_at: *due_at };
+            return Ok(Accepted::New { id: one.id, due_at: *due_at });
         }
-        match holders.get(one.key.as_str()) {
-            // An answer that was lost on its way: our own event, committed before.
-            Some(holder) if holder.id == one.id.0 => Accepted::New { id: one.id, due_at: holder.due_at },
-            Some(holder) if is_same(holder, one) => {
-                Accepted::Duplicate { id: EventId(holder.id), due_at: holder.due_at }
-            }
-            Some(holder) => Accepted::Conflict { id: EventId(holder.id) },
-            // Its key is new, but another event of this very call has it.
-            None => {
-                let first = &events[first_by_key[one.key.as_str()]];
-                let due_at = new.get(&first.id.0).copied().unwrap_or(Timestamp::UNIX_EPOCH);
-                if first.payload_hash == one.payload_hash && first.event_type == one.event_type {
-                    Accepted::Duplicate { id: first.id, due_at }
-                } else {
-                    Accepted::Conflict { id: first.id }
-                }
-            }
+        if let Some(holder) = holders.get(one.key.as_str()) {
+            return Ok(match EventId(holder.id) {
+                // An answer that was lost on its way: our own event, committed before.
+                id if id == one.id => Accepted::New { id, due_at: holder.due_at },
+                id if is_same(holder, one) => Accepted::Duplicate { id, due_at: holder.due_at },
+                id => Accepted::Conflict { id },
+            });
         }
-    });
-    Ok(answers.collect())
+        // Its key is new, but another event of this very call has it.
+        let first = &events[first_by_key[one.key.as_str()]];
+        let Some(due_at) = new.get(&first.id.0).copied() else {
+            let message = "the event that held the idempotency key was removed at this moment";
+            return Err(Error::new(Code::Unavailable, message).into());
+        };
+        let is_same = first.payload_hash == one.payload_hash && first.event_type == one.event_type;
+        Ok(match is_same {
+            true => Accepted::Duplicate { id: first.id, due_at },
+            false => Accepted::Conflict { id: first.id },
+        })
+    };
+    events.iter().map(answer_one).collect()
 }
 
 /// Whether a key's holder has the same content.

@@ -1,10 +1,13 @@
 //! Doing together what is asked for together: requests that arrive while a transaction is under way wait for the
 //! next one and share it, so that one flush of the server's log serves them all.
 //!
-//! Nothing waits for company: with one request at a time, each has a transaction of its own, at once.
+//! Those who were answered together tend to ask again together. For them, and for nobody else, the next transaction
+//! waits a moment: without it, clients in a hurry would part into small groups that wait for each other's flush. With
+//! one request at a time, each has a transaction of its own, at once.
 
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use posthaste_base::{Code, Error, Result};
 use tokio::sync::{Semaphore, mpsc, oneshot};
@@ -13,6 +16,9 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 const WAITING_MAX: usize = 8_192;
 /// Large ones go in smaller company, so that no statement grows without end; what was asked for at once stays together.
 const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// So much of the time that a batch took (an eighth), the next one waits at most for those whom it answered.
+const PATIENCE: u32 = 8;
 
 /// A request with where its answer goes.
 pub(crate) struct Request<I, O> {
@@ -25,6 +31,25 @@ impl<I, O> Request<I, O> {
         // Whoever asked may have gone; what was done stays done.
         let _ = self.answer.send(answer);
     }
+}
+
+/// Who was answered since the last batch began, and until when the next one waits for them to ask again.
+#[derive(Default)]
+struct Answered {
+    /// Groups of requests.
+    groups: usize,
+    until: Option<Instant>,
+}
+
+impl Answered {
+    fn add(&mut self, groups: usize, began_at: Instant, now: Instant) {
+        self.groups += groups;
+        self.until = Some(now + now.saturating_duration_since(began_at) / PATIENCE);
+    }
+}
+
+fn lock(answered: &Mutex<Answered>) -> MutexGuard<'_, Answered> {
+    answered.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The sending half; the work ends when the last one is dropped.
@@ -46,17 +71,27 @@ impl<I: Send + 'static, O: Send + 'static> Gather<I, O> {
             let places = Arc::new(Semaphore::new(parallel));
             let bytes =
                 move |group: &[Request<I, O>]| group.iter().map(|one| bytes_of(&one.input)).sum::<usize>();
+            let answered = Arc::new(Mutex::new(Answered::default()));
             let mut next = None;
             loop {
                 let Ok(place) = places.clone().acquire_owned().await else { return };
+                let Answered { groups, until } = std::mem::take(&mut *lock(&answered));
+                // One that did not fit into the last batch is the first of a full one.
+                let company = if next.is_some() { 0 } else { groups + receiver.len() };
                 let first = match next.take() {
                     Some(group) => Some(group),
                     None => receiver.recv().await,
                 };
                 let Some(mut batch) = first else { return };
                 // Those who were answered together ask again together: let them all speak.
-                tokio::task::yield_now().await;
-                let mut batch_bytes = bytes(&batch);
+                loop {
+                    tokio::task::yield_now().await;
+                    let is_complete = receiver.len() + 1 >= company;
+                    if is_complete || until.is_none_or(|until| until <= Instant::now()) {
+                        break;
+                    }
+                }
+                let (mut batch_bytes, mut groups) = (bytes(&batch), 1);
                 while let Ok(mut group) = receiver.try_recv() {
                     batch_bytes += bytes(&group);
                     if batch.len() + group.len() > batch_max || batch_bytes > BATCH_BYTES_MAX {
@@ -64,10 +99,12 @@ impl<I: Send + 'static, O: Send + 'static> Gather<I, O> {
                         break;
                     }
                     batch.append(&mut group);
+                    groups += 1;
                 }
-                let done = work(batch);
+                let (done, answered, began_at) = (work(batch), answered.clone(), Instant::now());
                 tokio::spawn(async move {
                     done.await;
+                    lock(&answered).add(groups, began_at, Instant::now());
                     drop(place);
                 });
             }
@@ -111,6 +148,7 @@ fn stopped() -> Error {
 mod tests {
     use super::*;
     use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Duration;
 
     #[tokio::test]
     async fn what_arrives_together_is_done_together() {
@@ -136,6 +174,35 @@ mod tests {
             assert_eq!(answer.expect("the work answers"), n as u32 * 2);
         }
         assert!(batches.load(Ordering::Relaxed) < 10);
+    }
+
+    /// One begins alone, three come while it waits: they would never meet again.
+    #[tokio::test]
+    async fn those_who_parted_meet_again() {
+        const ROUNDS: usize = 20;
+        let batches = Arc::new(AtomicUsize::new(0));
+        let counted = batches.clone();
+        let work = move |batch: Vec<Request<(), ()>>| {
+            counted.fetch_add(1, Ordering::Relaxed);
+            async move {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                batch.into_iter().for_each(|request| request.answer(Ok(())));
+            }
+        };
+        let gather = Gather::start(100, 1, |()| 0, work);
+        let client = async |start_ms| {
+            tokio::time::sleep(Duration::from_millis(start_ms)).await;
+            for _ in 0..ROUNDS {
+                gather.ask(()).await.expect("the work answers");
+                // It has something to do before it asks again.
+                for _ in 0..10 {
+                    tokio::task::yield_now().await;
+                }
+            }
+        };
+        futures::future::join_all([0, 5, 5, 5].map(client)).await;
+        let batches = batches.load(Ordering::Relaxed);
+        assert!(batches < ROUNDS + ROUNDS / 2, "{batches} batches for {ROUNDS} rounds");
     }
 
     #[tokio::test]

@@ -33,7 +33,7 @@ use crate::{Accepted, Broker, NewEvent};
 pub(crate) struct Desk {
     pub(crate) accepts: Gather<NewEvent, Accepted>,
     sends: Gather<send::Send, MessageId>,
-    settles: settle::Lanes,
+    settles: Gather<Settlement, ()>,
     claims: Mutex<HashMap<QueueId, claim::Claimer>>,
     /// Rung when a queue may have messages that it had not.
     bells: Mutex<HashMap<QueueId, Arc<Notify>>>,
@@ -45,7 +45,7 @@ impl Desk {
         Self {
             accepts: send::start_accepts(broker.clone()),
             sends: send::start_sends(broker.clone()),
-            settles: settle::Lanes::start(&broker),
+            settles: settle::start_settles(broker.clone()),
             claims: Mutex::default(),
             bells: Mutex::default(),
             broker,

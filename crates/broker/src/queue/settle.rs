@@ -6,7 +6,6 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Weak;
 
-use futures::future::join_all;
 use posthaste_base::{Category, EndpointId, Error, EventId, LeaseId, MessageId, Result};
 use posthaste_engine::failure::{Failure, Unsettled, classify_unsettled};
 use posthaste_store::attempt::AttemptRow;
@@ -22,8 +21,6 @@ use crate::transact::Abort;
 use crate::{Broker, finish};
 
 const BATCH_MAX: usize = 1_000;
-/// Transactions at a time.
-const LANES: usize = 4;
 
 /// Why a message died.
 #[derive(Clone, Debug)]
@@ -122,44 +119,20 @@ impl Settlement {
     }
 }
 
-/// Where settlements wait for each other. One lease is settled in one lane: two transactions would write the same
-/// row, and the second would wait until the first one is flushed.
-pub(crate) struct Lanes([Gather<Settlement, ()>; LANES]);
-
-impl Lanes {
-    pub(crate) fn start(inner: &Weak<Inner>) -> Self {
-        Self(std::array::from_fn(|_| {
+/// Settlements of one lease write the same row, so one transaction at a time settles for all.
+pub(crate) fn start_settles(inner: Weak<Inner>) -> Gather<Settlement, ()> {
+    Gather::start(
+        BATCH_MAX,
+        1,
+        |_| 0,
+        move |batch: Vec<Request<Settlement, ()>>| {
             let inner = inner.clone();
-            Gather::start(
-                BATCH_MAX,
-                1,
-                |_| 0,
-                move |batch: Vec<Request<Settlement, ()>>| {
-                    let inner = inner.clone();
-                    async move {
-                        let Some(inner) = inner.upgrade() else { return };
-                        settle_batch(&Broker { inner }, batch).await;
-                    }
-                },
-            )
-        }))
-    }
-
-    /// Concludes messages, and answers for each, in the same order.
-    pub(crate) async fn ask_all(&self, settlements: Vec<Settlement>) -> Vec<Result<()>> {
-        let lanes: Vec<usize> = settlements.iter().map(lane).collect();
-        let mut parts: [Vec<Settlement>; LANES] = Default::default();
-        for (settlement, lane) in settlements.into_iter().zip(&lanes) {
-            parts[*lane].push(settlement);
-        }
-        let asked = self.0.iter().zip(parts).map(|(gather, part)| gather.ask_all(part));
-        let mut answers: Vec<_> = join_all(asked).await.into_iter().map(Vec::into_iter).collect();
-        lanes.into_iter().filter_map(|lane| answers[lane].next()).collect()
-    }
-}
-
-fn lane(settlement: &Settlement) -> usize {
-    settlement.receipt.held.lease.0.unsigned_abs() as usize % LANES
+            async move {
+                let Some(inner) = inner.upgrade() else { return };
+                settle_batch(&Broker { inner }, batch).await;
+            }
+        },
+    )
 }
 
 /// What of a batch belongs to one segment, in columns.
