@@ -14,7 +14,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::request::Parts;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, Method, StatusCode};
 use posthaste_base::limits::REQUEST_BYTES_MAX;
 use posthaste_base::{Code, Error, Result};
 use posthaste_broker::Broker;
@@ -57,7 +57,12 @@ impl Call {
             let error = Error::new(Code::InvalidParameter, "the path holds a NUL");
             return Err(error.field(name).expected("a name or an id"));
         }
-        Ok(Self { api, row, parts, path, body: Some(body) })
+        let call = Self { api, row, parts, path, body: Some(body) };
+        // Before anything is changed: a parameter that does nothing is a misunderstanding.
+        if row.method != Method::GET {
+            call.query()?;
+        }
+        Ok(call)
     }
 
     pub(crate) fn broker(&self) -> &Broker {

@@ -5,17 +5,18 @@
 use axum::response::Response;
 use bytes::Bytes;
 use http::Method;
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName};
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap};
 use posthaste_base::{Code, Error, EventId, Result};
 use posthaste_broker::{EventIn, Payload, PublishOut, intake};
 use posthaste_observe::Source;
-use posthaste_web::{Correlation, MediaType, Query, Scope};
+use posthaste_web::{Correlation, MediaType, Scope};
 use serde_json::{Value, json};
 
 use crate::Api;
+use crate::beside::{self, BESIDE};
 use crate::call::{Call, item_problem, json_response, to_value};
 use crate::shape::{Field, Kind, Shape, may, must, or_null};
-use crate::table::{Param, Row, Takes, param, run};
+use crate::table::{Row, Takes, param, run};
 
 pub(crate) const ROWS: &[Row] = &[
     Row::new(
@@ -55,22 +56,6 @@ pub(crate) const ROWS: &[Row] = &[
     .needs(Scope::Operate)
     .gives(200, &EVENT),
 ];
-
-/// What a plain payload cannot say of itself.
-const BESIDE: [Param; 5] = [
-    param("type", Kind::Text, "The event type. The body is then a payload, whatever it looks like."),
-    param("key", Kind::Text, "The idempotency key, as the header `Idempotency-Key`."),
-    param("subject", Kind::Text, "Whom the event is about."),
-    param("priority", Kind::Priority, "Instead of the type's own."),
-    param(
-        "dueAt",
-        Kind::Text,
-        "When: an instant, or a local time and a zone such as `2026-03-01T09:00 Europe/Berlin`.",
-    ),
-];
-
-pub(crate) const EVENT_TYPE: HeaderName = HeaderName::from_static("posthaste-type");
-pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 static PUBLISHED: Shape =
     Shape { name: "Published", about: "An event that is accepted.", fields: &PUBLISHED_FIELDS };
@@ -201,6 +186,7 @@ async fn publish(mut call: Call) -> Result<Response> {
 }
 
 async fn publish_batch(mut call: Call) -> Result<Response> {
+    beside::nothing_beside(&call)?;
     let media_type = MediaType::of(call.headers())?;
     let body = required(call.raw().await?)?;
     let events = match media_type {
@@ -245,81 +231,29 @@ enum Given {
 }
 
 async fn read(call: &mut Call) -> Result<Given> {
-    let correlation_id = correlation_id(call);
-    let mut event = if call.headers().contains_key("ce-specversion") {
+    let (event, places) = if call.headers().contains_key("ce-specversion") {
         let body = call.raw().await?.unwrap_or_default();
-        let event = binary_cloud_event(call.headers(), body)?;
-        check_nothing_beside(call, "a CloudEvent")?;
-        event
+        (binary_cloud_event(call.headers(), body)?, beside::CLOUD_EVENT)
     } else {
         let media_type = MediaType::of(call.headers())?;
         let body = required(call.raw().await?)?;
         match media_type {
-            MediaType::Json => of_json(call, body)?,
-            MediaType::Event => {
-                check_nothing_beside(call, "an envelope")?;
-                intake::envelope(&body)?
+            // A payload, or an envelope when nothing beside it names the type.
+            MediaType::Json if beside::event_type(call)?.is_some() => {
+                (EventIn::of(Payload::json(body)?), beside::ENVELOPE)
             }
-            MediaType::CloudEvent => {
-                check_nothing_beside(call, "a CloudEvent")?;
-                intake::cloud_event(&body)?
-            }
+            MediaType::Json => (intake::payload_or_envelope(body)?, beside::ENVELOPE),
+            MediaType::Event => (intake::envelope(&body)?, beside::ENVELOPE),
+            MediaType::CloudEvent => (intake::cloud_event(&body)?, beside::CLOUD_EVENT),
             MediaType::CloudEventBatch => {
-                check_nothing_beside(call, "a CloudEvent")?;
+                beside::nothing_beside(call)?;
                 return Ok(Given::Many(intake::cloud_event_batch(&body)?));
             }
         }
     };
-    if let Some(key) = header(call.headers(), &IDEMPOTENCY_KEY)? {
-        event.key = Some(key);
-    }
-    event.correlation_id = correlation_id;
+    let event =
+        EventIn { correlation_id: correlation_id(call), ..beside::with_beside(call, event, &places)? };
     Ok(Given::One(Box::new(event)))
-}
-
-/// A payload with what is said beside it; or an envelope, which says all that itself.
-fn of_json(call: &Call, body: Bytes) -> Result<EventIn> {
-    let query = call.query()?;
-    let named = match query.text("type")? {
-        Some(name) => Some(name.to_owned()),
-        None => header(call.headers(), &EVENT_TYPE)?,
-    };
-    let event = match named {
-        Some(event_type) => EventIn { event_type: Some(event_type), ..EventIn::of(Payload::json(body)?) },
-        None => {
-            let event = intake::payload_or_envelope(body)?;
-            if event.event_type.is_some() {
-                check_nothing_beside(call, "an envelope")?;
-                return Ok(event);
-            }
-            event
-        }
-    };
-    with_query(event, &query)
-}
-
-fn with_query(event: EventIn, query: &Query<'_>) -> Result<EventIn> {
-    Ok(EventIn {
-        key: query.text("key")?.map(str::to_owned),
-        subject: query.text("subject")?.map(str::to_owned),
-        priority: query.parsed("priority")?,
-        due: query.text("dueAt")?.map(|text| intake::due("dueAt", text)).transpose()?,
-        ..event
-    })
-}
-
-/// An event that says everything itself must not be contradicted by its address.
-fn check_nothing_beside(call: &Call, what: &str) -> Result<()> {
-    let query = call.query()?;
-    for param in &BESIDE {
-        if query.text(param.name)?.is_some() {
-            let message = format!("the body is {what}, which says its `{}` itself", param.name);
-            return Err(Error::new(Code::InvalidParameter, message)
-                .field(param.name)
-                .hint("leave the parameter out, or send the payload alone"));
-        }
-    }
-    Ok(())
 }
 
 fn binary_cloud_event(headers: &HeaderMap, body: Bytes) -> Result<EventIn> {
@@ -329,23 +263,11 @@ fn binary_cloud_event(headers: &HeaderMap, body: Bytes) -> Result<EventIn> {
             .field("content-encoding")
             .expected("a body that is not compressed"));
     }
-    let content_type = header(headers, &CONTENT_TYPE)?;
+    let content_type = beside::header(headers, &CONTENT_TYPE)?;
     let attributes = headers
         .iter()
         .filter_map(|(name, value)| Some((name.as_str().strip_prefix("ce-")?, value.as_bytes())));
     intake::cloud_event_of_headers(attributes, content_type.as_deref(), body)
-}
-
-/// A header's value as text; given twice it is refused.
-fn header(headers: &HeaderMap, name: &HeaderName) -> Result<Option<String>> {
-    let mut values = headers.get_all(name).iter();
-    let Some(value) = values.next() else { return Ok(None) };
-    let wrong = |message: &str| Error::new(Code::InvalidParameter, message).field(name.as_str());
-    if values.next().is_some() {
-        return Err(wrong("the header is given more than once").expected("one value"));
-    }
-    let text = std::str::from_utf8(value.as_bytes()).map_err(|_| wrong("the header is not UTF-8"))?;
-    Ok(Some(text.to_owned()))
 }
 
 fn correlation_id(call: &Call) -> Option<String> {

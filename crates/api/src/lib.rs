@@ -4,6 +4,7 @@
 //! router, the checks and the OpenAPI document all come from there. What a route does is in the file of its area,
 //! which calls the broker and nothing else. Not for: SQL, nor the wire protocols of others.
 
+mod beside;
 mod call;
 mod dead;
 mod declared;

@@ -9,7 +9,8 @@ use std::sync::OnceLock;
 use http::Method;
 use serde_json::{Map, Value, json};
 
-use crate::events::{BATCH, ENVELOPE, ENVELOPES, EVENT_TYPE, IDEMPOTENCY_KEY};
+use crate::beside::{EVENT_TYPE, IDEMPOTENCY_KEY};
+use crate::events::{BATCH, ENVELOPE, ENVELOPES};
 use crate::messages::MESSAGES_IN;
 use crate::shape::{Kind, Shape};
 use crate::table::{Row, Takes, rows};
@@ -135,7 +136,7 @@ fn parameters(row: &Row) -> Vec<Value> {
     }));
     if matches!(row.takes, Takes::Events) {
         for (name, about) in [
-            (IDEMPOTENCY_KEY, "The idempotency key: it wins over one in the body."),
+            (IDEMPOTENCY_KEY, "The idempotency key: where the query or the body names one too, the same."),
             (EVENT_TYPE, "The event type, as the parameter `type`."),
         ] {
             parameters

@@ -226,13 +226,6 @@ async fn addresses_and_methods_that_are_not_there_are_problems_too() {
     server.get("/queues/low?x=1").await.expect(200);
 }
 
-#[tokio::test]
-async fn an_event_does_not_contradict_its_address() {
-    let server = Server::start().await;
-    let problem = server.post("/events?subject=u1", r#"{"type": "a", "payload": 1}"#).await;
-    assert_eq!(problem.refused(400, "invalid-parameter")["field"], "subject");
-}
-
 /// What no address takes, with how it is refused and what is said.
 fn never_right() -> Vec<(&'static str, Vec<u8>, u16, &'static str, &'static str)> {
     let deep = [b"{\"a\":".repeat(100), b"1".to_vec(), b"}".repeat(100)].concat();

@@ -91,14 +91,6 @@ async fn without_a_key_the_content_is_the_key() {
 }
 
 #[tokio::test]
-async fn the_header_wins_over_the_key_in_the_envelope() {
-    let server = Server::start().await;
-    let body = r#"{"type": "paid", "payload": 1, "key": "inner"}"#;
-    let out = server.send("POST /events", &[("idempotency-key", "outer")], body).await.expect(202);
-    assert_eq!(out["key"], "outer");
-}
-
-#[tokio::test]
 async fn the_type_comes_from_the_query_the_header_or_the_envelope() {
     let server = Server::start().await;
     let shown = async |id: &Value| server.get(&format!("/events/{}", id.as_str().unwrap())).await.expect(200);

@@ -2,6 +2,7 @@
 
 mod access;
 mod bad_input;
+mod beside;
 mod conform;
 mod dead;
 mod declared;
