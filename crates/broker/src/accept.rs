@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use posthaste_base::{Code, Error, EventId, Priority, QueueId, Result, ScheduleId, SubscriptionId};
+use posthaste_base::{EventId, Priority, QueueId, Result, ScheduleId, SubscriptionId};
 use posthaste_store::event::EventRow;
 use posthaste_store::segment::Segment;
 use posthaste_store::{Session, event};
@@ -252,10 +252,8 @@ async fn answer(
         }
         // Its key is new, but another event of this very call has it.
         let first = &events[first_by_key[one.key.as_str()]];
-        let Some(due_at) = new.get(&first.id.0).copied() else {
-            let message = "the event that held the idempotency key was removed at this moment";
-            return Err(Error::new(Code::Unavailable, message).into());
-        };
+        // Or it was removed at this moment, together with its key.
+        let due_at = *new.get(&first.id.0).ok_or(Abort::Outdated)?;
         let is_same = first.payload_hash == one.payload_hash && first.event_type == one.event_type;
         Ok(match is_same {
             true => Accepted::Duplicate { id: first.id, due_at },

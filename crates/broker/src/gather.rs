@@ -7,7 +7,7 @@
 
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use posthaste_base::{Code, Error, Result};
 use tokio::sync::{Semaphore, mpsc, oneshot};
@@ -17,8 +17,10 @@ const WAITING_MAX: usize = 8_192;
 /// Large ones go in smaller company, so that no statement grows without end; what was asked for at once stays together.
 const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
 
-/// So much of the time that a batch took (an eighth), the next one waits at most for those whom it answered.
+/// So much of the time that a batch took (an eighth), and no longer than this, the next one waits for those whom it
+/// answered.
 const PATIENCE: u32 = 8;
+const PATIENCE_MAX: Duration = Duration::from_millis(1);
 
 /// A request with where its answer goes.
 pub(crate) struct Request<I, O> {
@@ -44,7 +46,8 @@ struct Answered {
 impl Answered {
     fn add(&mut self, groups: usize, began_at: Instant, now: Instant) {
         self.groups += groups;
-        self.until = Some(now + now.saturating_duration_since(began_at) / PATIENCE);
+        let patience = now.saturating_duration_since(began_at) / PATIENCE;
+        self.until = Some(now + patience.min(PATIENCE_MAX));
     }
 }
 
@@ -148,7 +151,6 @@ fn stopped() -> Error {
 mod tests {
     use super::*;
     use std::sync::atomic::{AtomicUsize, Ordering};
-    use std::time::Duration;
 
     #[tokio::test]
     async fn what_arrives_together_is_done_together() {

@@ -402,6 +402,8 @@ impl Keeper {
 fn pause(agenda: &lead::Agenda) -> Duration {
     let until = |at: Timestamp| Duration::try_from(at.duration_since(agenda.now)).unwrap_or_default();
     let on_time = [agenda.event_at, agenda.redrive_at].into_iter().flatten().map(until).min();
+    // What is late already is held by somebody else, or came while we looked: at once would be a busy loop.
+    let on_time = on_time.map(|pause| if pause.is_zero() { DELAYED_TOGETHER } else { pause });
     let together = agenda.delayed.iter().map(|(_, at)| until(*at).max(DELAYED_TOGETHER)).min();
     [on_time, together].into_iter().flatten().min().unwrap_or(TICK_MAX)
 }

@@ -16,7 +16,7 @@ pub(crate) struct Room(Mutex<Option<(Instant, Error)>>);
 
 impl Room {
     /// Remembers how the last attempt to accept events ended.
-    pub(crate) fn note<T>(&self, accepted: &Result<T>, now: Instant) {
+    pub(crate) fn note(&self, accepted: &Result<()>, now: Instant) {
         match accepted {
             Ok(_) => *self.last() = None,
             Err(error) if error.code() == Code::DatabaseFull => *self.last() = Some((now, error.clone())),

@@ -4,7 +4,7 @@
 
 use std::future::Future;
 
-use posthaste_base::Error;
+use posthaste_base::{Code, Error};
 use posthaste_store::{TransactionError, TransactionOptions, Tx};
 
 use crate::Broker;
@@ -14,6 +14,30 @@ use crate::Broker;
 pub(crate) enum Abort {
     Database(posthaste_store::Error),
     Refused(Error),
+    /// What was read has changed since: once more, and it will fit.
+    Outdated,
+}
+
+impl Abort {
+    /// Whether one of those who share the transaction may be the cause, so that the others are better off without it.
+    /// Nothing has happened then.
+    pub(crate) fn is_of_one(&self) -> bool {
+        use posthaste_store::Error;
+        match self {
+            Self::Database(error) => {
+                let is_refused = matches!(
+                    error,
+                    Error::Statement { .. }
+                        | Error::Mismatch { .. }
+                        | Error::UniqueViolation { .. }
+                        | Error::ForeignKeyViolation { .. }
+                        | Error::CheckViolation { .. }
+                );
+                is_refused || error.is_retryable()
+            }
+            Self::Refused(_) | Self::Outdated => true,
+        }
+    }
 }
 
 impl From<posthaste_store::Error> for Abort {
@@ -33,6 +57,7 @@ impl From<Abort> for Error {
         match abort {
             Abort::Database(error) => error.into(),
             Abort::Refused(error) => error,
+            Abort::Outdated => Error::new(Code::Unavailable, "what was read changed at this moment"),
         }
     }
 }
@@ -41,7 +66,7 @@ impl TransactionError for Abort {
     fn database_error(&self) -> Option<&posthaste_store::Error> {
         match self {
             Self::Database(error) => Some(error),
-            Self::Refused(_) => None,
+            Self::Refused(_) | Self::Outdated => None,
         }
     }
 }

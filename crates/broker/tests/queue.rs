@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use posthaste_base::{Clock, Code};
-use posthaste_broker::{Broker, BrokerOptions, Declaration, EventIn, Message, Payload, SendIn};
+use posthaste_broker::{Broker, BrokerOptions, Declaration, EventIn, Message, Payload, SendIn, Settlement};
 use posthaste_testkit::db::TestDb;
 
 struct Desk {
@@ -352,11 +352,38 @@ async fn a_receipt_that_is_given_twice_dies_once() {
     let failure = posthaste_engine::failure::classify_unsettled(
         posthaste_engine::failure::Unsettled::ReceivesExhausted,
     );
-    let dead = || posthaste_broker::Settlement::dead(receipt, &failure);
+    let dead = || Settlement::dead(receipt, &failure);
     desk.broker.conclude(vec![dead(), dead()]).await.expect("answers");
     let session = desk.db.pool.get().await.unwrap();
     let row = session.query_one("select count(*) from posthaste.dead_letter", &[]).await.unwrap();
     assert_eq!(row.get::<_, i64>(0), 1);
+}
+
+#[tokio::test]
+async fn a_settlement_that_is_refused_takes_no_other_with_it() {
+    let desk = Desk::open().await;
+    desk.send(numbered(3)).await;
+    let held = desk.receive(3).await;
+    let session = desk.db.pool.get().await.unwrap();
+    session
+        .batch_execute(
+            "alter table posthaste.dead_letter add constraint refused check (code <> 'refused') not valid",
+        )
+        .await
+        .unwrap();
+    let mut refused = posthaste_engine::failure::classify_unsettled(
+        posthaste_engine::failure::Unsettled::ReceivesExhausted,
+    );
+    refused.code = "refused".into();
+    let settlements = vec![
+        Settlement::done(held[0].receipt),
+        Settlement::dead(held[1].receipt, &refused),
+        Settlement::done(held[2].receipt),
+    ];
+    let answers = desk.broker.conclude(settlements).await.expect("answers");
+    assert_eq!(answers.iter().map(Result::is_ok).collect::<Vec<_>>(), [true, false, true]);
+    let left = desk.broker.depth("work").await.unwrap();
+    assert_eq!((left.in_flight, left.visible), (1, 0), "it comes again after its lease");
 }
 
 #[tokio::test]

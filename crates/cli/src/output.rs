@@ -50,7 +50,8 @@ impl Output {
         }
         let items = items.iter().map(outside).collect::<Result<Vec<_>, _>>()?;
         let headings = columns.iter().map(|(heading, _)| (*heading).to_owned()).collect();
-        let rows = items.iter().map(|item| columns.iter().map(|(_, place)| shown(at(item, place))).collect());
+        let rows =
+            items.iter().map(|item| columns.iter().map(|(_, place)| shown(place, at(item, place))).collect());
         let mut table: Vec<Vec<String>> = std::iter::once(headings).chain(rows).collect();
         if io::stdout().is_terminal()
             && let Ok(size) = tcgetwinsize(io::stdout())
@@ -68,7 +69,7 @@ impl Output {
         }
         let mut rows = Vec::new();
         spread("", outside(item)?, &mut |place, value| {
-            rows.push(vec![place.to_owned(), shown(Some(value))]);
+            rows.push(vec![place.to_owned(), shown(place, Some(value))]);
         })?;
         text(&aligned(&rows))
     }
@@ -209,6 +210,15 @@ fn camel(name: &str) -> String {
     })
 }
 
+/// A message of the reader of JSON, with the names between backticks as HTTP has them.
+pub(crate) fn outside_names(message: &str) -> String {
+    let parts = message.split('`').enumerate();
+    parts
+        .map(|(n, part)| if n % 2 == 1 { camel(part) } else { part.to_owned() })
+        .collect::<Vec<_>>()
+        .join("`")
+}
+
 /// The name in the configuration file of what HTTP calls `inFlightMax`.
 pub(crate) fn snake(name: &str) -> String {
     let mut text = String::with_capacity(name.len() + 4);
@@ -278,35 +288,36 @@ fn at<'a>(value: &'a Data, place: &str) -> Option<&'a Data> {
     })
 }
 
-/// A value for people. Times lose their fractions of a second.
-fn shown(value: Option<&Data>) -> String {
+/// The value at a place, for people. Our own times lose their fractions of a second; what is a caller's stays as it is.
+fn shown(place: &str, value: Option<&Data>) -> String {
     match value {
         None => "-".to_owned(),
         Some(Data::Object(fields)) if fields.is_empty() => "-".to_owned(),
         Some(Data::Array(values)) if values.is_empty() => "-".to_owned(),
         Some(Data::Array(values)) if values.iter().all(|value| matches!(value, Data::Text(_))) => {
-            values.iter().map(|value| shown(Some(value))).collect::<Vec<_>>().join(", ")
+            values.iter().map(|value| shown(place, Some(value))).collect::<Vec<_>>().join(", ")
         }
-        Some(Data::Text(text)) => shown_text(text.get()),
+        Some(Data::Text(text)) => shown_text(place, text.get()),
         Some(value) => serde_json::to_string(value).unwrap_or_default(),
     }
 }
 
-fn shown_text(text: &str) -> String {
+fn shown_text(place: &str, text: &str) -> String {
+    let is_ours = !place.split('.').any(|name| CALLERS.contains(&name));
     match text {
         "null" | "\"\"" | "{}" | "[]" => "-".to_owned(),
         "true" => "yes".to_owned(),
         "false" => "no".to_owned(),
         text => match serde_json::from_str::<String>(text) {
-            // Ages and the like are measured to the microsecond, which nobody reads.
-            Err(_) => match text.split_once('.') {
-                Some((whole, part)) if part.len() > 3 && part.bytes().all(|digit| digit.is_ascii_digit()) => {
-                    format!("{whole}.{}", &part[..1])
+            // Ages are measured to the microsecond, which nobody reads.
+            Err(_) => match text.parse::<f64>() {
+                Ok(seconds) if is_ours && place.ends_with("Seconds") && text.contains('.') => {
+                    format!("{seconds:.1}")
                 }
                 _ => text.to_owned(),
             },
             Ok(text) => match text.parse::<Timestamp>() {
-                Ok(time) if text.ends_with('Z') => format!("{time:.0}"),
+                Ok(time) if is_ours && text.ends_with('Z') => format!("{time:.0}"),
                 _ => text.replace(['\n', '\r', '\t'], " "),
             },
         },
@@ -345,6 +356,8 @@ mod tests {
             assert_eq!(camel(&snake(name)), camel(name));
         }
         assert_eq!(snake("batchWindowSeconds"), "batch_window_seconds");
+        let message = "unknown field `timeut`, expected one of `timeout_ms`, `batch`";
+        assert_eq!(outside_names(message), "unknown field `timeut`, expected one of `timeoutMs`, `batch`");
     }
 
     #[test]
@@ -357,7 +370,8 @@ mod tests {
     #[track_caller]
     fn check_lines(item: &impl Serialize, expected: &[&str]) {
         let mut lines = Vec::new();
-        let each = &mut |place: &str, value: &Data| lines.push(format!("{place}={}", shown(Some(value))));
+        let each =
+            &mut |place: &str, value: &Data| lines.push(format!("{place}={}", shown(place, Some(value))));
         spread("", outside(item).unwrap(), each).unwrap();
         assert_eq!(lines, expected);
     }
@@ -373,6 +387,12 @@ mod tests {
         let payload = RawValue::from_string(r#"{"b":42.50, "a":[1e2,-0.0]}"#.into()).unwrap();
         let item = BTreeMap::from([("payload", payload)]);
         check_lines(&item, &["payload.a=1e2, -0.0", "payload.b=42.50"]);
+        let precise =
+            json!({"payload": {"lat": 52.520008, "at": "2026-03-01T09:00:00.25Z", "waitSeconds": 0.125}});
+        check_lines(
+            &precise,
+            &["payload.at=2026-03-01T09:00:00.25Z", "payload.lat=52.520008", "payload.waitSeconds=0.125"],
+        );
         let document = serde_json::to_string(&outside(&item).unwrap()).unwrap();
         assert_eq!(document, r#"{"payload":{"b":42.50, "a":[1e2,-0.0]}}"#);
     }
@@ -393,9 +413,10 @@ mod tests {
             (json!({}), "-"),
             (json!(""), "-"),
         ] {
-            assert_eq!(shown(Some(&outside(&value).unwrap())), expected);
+            assert_eq!(shown("a", Some(&outside(&value).unwrap())), expected);
         }
-        assert_eq!(shown(at(&outside(&json!({"a": {"b": 1}})).unwrap(), "a.b")), "1");
-        assert_eq!(shown(at(&outside(&json!({"a": 1})).unwrap(), "a.b")), "-");
+        assert_eq!(shown("a.b", at(&outside(&json!({"a": {"b": 1}})).unwrap(), "a.b")), "1");
+        assert_eq!(shown("a.b", at(&outside(&json!({"a": 1})).unwrap(), "a.b")), "-");
+        assert_eq!(shown("depth.oldestAgeSeconds", Some(&outside(&json!(2.987_654)).unwrap())), "3.0");
     }
 }

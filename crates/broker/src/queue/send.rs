@@ -143,14 +143,16 @@ async fn accept_batch(broker: &Broker, batch: Vec<Request<NewEvent, Accepted>>) 
                 request.answer(Ok(accepted));
             }
         }
-        // One that the database refuses must not take its company with it: each gets a transaction of its own.
-        Err(error) if batch.len() > 1 && error.code() == Code::DatabaseFailed => {
+        // One that is refused must not take its company with it: each gets a transaction of its own.
+        Err(abort) if batch.len() > 1 && abort.is_of_one() => {
             for request in batch {
                 let accepted = accept_now(broker, std::slice::from_ref(&request.input)).await;
-                request.answer(accepted.map(|mut accepted| accepted.remove(0)));
+                request.answer(accepted.map(|mut accepted| accepted.remove(0)).map_err(Error::from));
             }
         }
-        Err(error) => {
+        Err(abort) => {
+            let error = Error::from(abort);
+            broker.inner.room.note(&Err(error.clone()), Instant::now());
             for request in batch {
                 request.answer(Err(error.clone()));
             }
@@ -159,8 +161,8 @@ async fn accept_batch(broker: &Broker, batch: Vec<Request<NewEvent, Accepted>>) 
 }
 
 /// Accepts in a transaction of its own. When the answer to COMMIT is lost, asks again: the events are known by
-/// their ids, so what was committed is found and not repeated.
-async fn accept_now(broker: &Broker, events: &[NewEvent]) -> Result<Vec<Accepted>> {
+/// their ids, so what was committed is found and not repeated. So it does when a key has just been given up.
+async fn accept_now(broker: &Broker, events: &[NewEvent]) -> Result<Vec<Accepted>, Abort> {
     let run = || {
         posthaste_store::transaction(broker.pool(), async |tx| {
             let accepted = accept::accept_in(&tx, broker, events).await?;
@@ -169,12 +171,11 @@ async fn accept_now(broker: &Broker, events: &[NewEvent]) -> Result<Vec<Accepted
         })
     };
     let accepted = match run().await {
-        Err(Abort::Database(posthaste_store::Error::CommitUnknown { .. })) => run().await,
+        Err(Abort::Database(posthaste_store::Error::CommitUnknown { .. }) | Abort::Outdated) => run().await,
         other => other,
     };
-    let accepted = accepted.map_err(Error::from);
-    broker.inner.room.note(&accepted, Instant::now());
     let accepted = accepted?;
+    broker.inner.room.note(&Ok(()), Instant::now());
     broker.accepted(events, &accepted);
     Ok(accepted)
 }

@@ -177,7 +177,15 @@ async fn settle_batch(broker: &Broker, batch: Vec<Request<Settlement, ()>>) {
     }
     let lost = match settle_groups(broker, &groups, &attempts, &again).await {
         Ok(lost) => lost,
-        Err(error) => {
+        // One that is refused must not take its company with it: each gets a transaction of its own.
+        Err(abort) if batch.len() > 1 && abort.is_of_one() => {
+            for request in batch {
+                Box::pin(settle_batch(broker, vec![request])).await;
+            }
+            return;
+        }
+        Err(abort) => {
+            let error = Error::from(abort);
             for request in batch {
                 request.answer(Err(error.clone()));
             }
@@ -212,7 +220,7 @@ async fn settle_groups(
     groups: &BTreeMap<Segment, Group>,
     attempts: &[AttemptRow],
     again: &[AttemptRow],
-) -> Result<Lost> {
+) -> Result<Lost, Abort> {
     let is_plain =
         |group: &Group| group.later.is_empty() && group.dead.is_empty() && group.tracked.is_empty();
     if let [(segment, group)] = groups.iter().collect::<Vec<_>>()[..]
@@ -221,11 +229,11 @@ async fn settle_groups(
         && is_plain(group)
     {
         // The common way: one statement is a transaction by itself.
-        let session = broker.pool().get().await.map_err(Error::from)?;
+        let session = broker.pool().get().await?;
         let lost = store::settle(&session, *segment, &group.done).await?;
         return Ok(lost.into_iter().map(|(lease, seq)| (*segment, lease, seq)).collect());
     }
-    let settled = posthaste_store::transaction(broker.pool(), async |tx| -> Result<Lost, Abort> {
+    posthaste_store::transaction(broker.pool(), async |tx| {
         let mut lost = Lost::new();
         for (segment, group) in groups {
             settle_group(&tx, broker, *segment, group, &mut lost).await?;
@@ -239,8 +247,8 @@ async fn settle_groups(
             }
         }
         Ok(lost)
-    });
-    Ok(settled.await?)
+    })
+    .await
 }
 
 async fn settle_group(

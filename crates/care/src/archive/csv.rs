@@ -19,14 +19,17 @@ pub(super) type Record = Vec<Option<String>>;
 fn read(input: &mut impl BufRead) -> io::Result<Option<Record>> {
     let mut text = String::new();
     // A record ends at a line's end that is not within quotes.
+    let mut is_quoted = false;
     loop {
+        let from = text.len();
         if input.read_line(&mut text)? == 0 {
             return match text.is_empty() {
                 true => Ok(None),
                 false => Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the file ends within a record")),
             };
         }
-        if text.matches('"').count().is_multiple_of(2) && text.ends_with('\n') {
+        is_quoted ^= text[from..].matches('"').count() % 2 == 1;
+        if !is_quoted && text.ends_with('\n') {
             break;
         }
     }

@@ -142,6 +142,7 @@ impl Export<'_> {
         let shape = Shape::of(self.archive);
         let there = self.sum_of_table(&shape, &archive).await?;
         let form = self.writing.form;
+        self.leaves_other_rows_alone(&shape, &there).await?;
         let part = self.file.with_extension(format!("{}.part", form.extension()));
         let file = match form {
             Form::Csv => self.write_csv(&part, &shape).await?,
@@ -177,6 +178,23 @@ impl Export<'_> {
             checksum: there.checksum,
             is_kept: !self.writing.drops,
         })
+    }
+
+    /// A file of the same name may be the only copy of what an earlier run of that name has archived. One that a killed
+    /// export left behind has the same rows.
+    async fn leaves_other_rows_alone(&self, shape: &Shape, there: &Sum) -> Result<(), Error> {
+        if !fs::exists(self.file).map_err(|error| of_file(self.file, &error))? {
+            return Ok(());
+        }
+        match sum_of_file(self.visit, self.file, self.writing.form, shape).await {
+            Ok(found) if found == *there => Ok(()),
+            _ => Err(Error::new(
+                Code::Conflict,
+                "the file is there already, with other rows than the archive's",
+            )
+            .field(self.file.display().to_string())
+            .expected("another folder, or no file of that name")),
+        }
     }
 
     fn die(&self, point: &str) -> Result<(), Error> {

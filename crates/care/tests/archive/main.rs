@@ -284,6 +284,12 @@ async fn rows_leave_for_a_file(form: Form) {
     let again = archive::export(&db.target, &writing, &|_| false).await.expect("nothing to do");
     assert_eq!(again.iter().map(|one| one.rows).sum::<i64>(), filed.iter().map(|one| one.rows).sum::<i64>());
 
+    // A file of that name with other rows may be all that is left of them.
+    run(&db, "create table \"Old \"\"stuff\"\"\".deals (like public.deals)").await;
+    let error = archive::export(&db.target, &writing, &|_| false).await.expect_err("the only copy");
+    assert_eq!(error.code(), posthaste_base::Code::Conflict, "{error:?}");
+    run(&db, "drop table \"Old \"\"stuff\"\"\".deals").await;
+
     // A file that somebody has touched is no proof any more.
     let path = &filed.last().expect("a file").file;
     let bytes = std::fs::read(path).expect("the file");

@@ -89,6 +89,11 @@ impl<F: Fn(&str) -> Option<String>> Expansion<'_, F> {
             return ("$".to_owned(), text);
         }
         let value = (self.value)(name);
+        if value.as_ref().is_some_and(|value| value.contains('\n')) {
+            self.say(&format!(
+                "the variable {name} has several lines: lines below would be told by wrong numbers"
+            ));
+        }
         if inner.is_none() {
             return (value.unwrap_or_else(|| self.unset(name)), rest);
         }
@@ -141,6 +146,7 @@ mod tests {
     fn filled(line: &str) -> Filled {
         let value = |name: &str| match name {
             "REGION" => Some("eu".to_owned()),
+            "LINES" => Some("a\nb".to_owned()),
             "EMPTY" => Some(String::new()),
             _ => None,
         };
@@ -180,5 +186,6 @@ mod tests {
         check_said("select $1;", "a `$` is followed by no name");
         check_said("select ${REGION;", "`${REGION` is not followed by");
         check_said("select '${NONE:-a;", "has no `}`");
+        check_said("select '$LINES';", "LINES has several lines");
     }
 }
