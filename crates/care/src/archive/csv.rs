@@ -6,8 +6,9 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, Write as _};
 use std::path::Path;
 
-/// Rows that are read together.
+/// Rows that are read together, and about so many bytes of them.
 const READ_ROWS: usize = 2_000;
+const READ_BYTES: usize = 32 * 1024 * 1024;
 
 /// One row; None is NULL.
 pub(super) type Record = Vec<Option<String>>;
@@ -111,12 +112,17 @@ impl Reader {
     pub(super) fn columns(&mut self) -> io::Result<Option<Vec<Record>>> {
         let width = self.names.len();
         let mut columns = vec![Vec::new(); width];
+        let mut bytes = 0;
         for _ in 0..READ_ROWS {
+            if bytes > READ_BYTES {
+                break;
+            }
             let Some(record) = read(&mut self.input)? else { break };
             if record.len() != width {
                 let message = format!("a row has {} cells and not {width}", record.len());
                 return Err(io::Error::new(io::ErrorKind::InvalidData, message));
             }
+            bytes += record.iter().flatten().map(String::len).sum::<usize>();
             columns.iter_mut().zip(record).for_each(|(column, cell)| column.push(cell));
         }
         Ok(columns.first().is_some_and(|column| !column.is_empty()).then_some(columns))
