@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use posthaste_base::{Code, Error, Result};
 use posthaste_pg::Target;
-use posthaste_report::{Plan, Run, RunState, RunStep, StepState};
+use posthaste_report::{Phase, Plan, Run, RunState, RunStep, StepState};
 use posthaste_runner::{Event, RunOptions};
 
 use crate::migrate::KIND;
@@ -21,40 +21,78 @@ pub async fn carry_out(
     target: &Target,
     plan: &Plan,
     options: RunOptions,
-    observer: impl FnMut(Event) + Send,
+    mut observer: impl FnMut(Event) + Send,
 ) -> Result<Run> {
     if let Some(half) = settle(target, &options).await? {
         let message = format!("run {} ({}) ended within a migration", half.id, half.title);
-        let hint = format!(
-            "go on with `posthaste runs resume {0}`, or back with `posthaste runs abort {0}`",
-            half.id
-        );
-        return Err(Error::new(Code::GateClosed, message).hint(hint));
+        return Err(Error::new(Code::GateClosed, message).hint(next_step(&half)));
     }
-    let error = match posthaste_runner::run(target, plan, options.clone(), observer).await {
+    let mut at = None;
+    let watched = |event: Event| {
+        if let Event::Step { step, .. } = &event {
+            at = Some(step.clone());
+        }
+        observer(event);
+    };
+    let error = match posthaste_runner::run(target, plan, options.clone(), watched).await {
         Ok(run) => return Ok(run),
-        Err(error) => error,
+        Err(error) => of_file(error, plan, at.as_deref()),
     };
     // What hindered the run may also hinder this; the error that matters is the first one.
     match settle(target, &options).await {
-        Ok(None) => {
-            let next = "what was applied before stays; correct the cause, then run it again";
-            Err(Error::new(error.code(), error.message())
-                .hint(next)
-                .caused_by(error.cause().unwrap_or_default()))
+        // There is no run to go on with, so that a hint to resume it would mislead.
+        Ok(None) if !matches!(error.code(), Code::MissingRight | Code::InvalidFile) => {
+            Err(error.hint("what was applied before stays; correct the cause, then run it again"))
         }
         _ => Err(error),
     }
 }
 
-/// Closes runs of migrations that ended between two of them; answers one that did not.
-async fn settle(target: &Target, options: &RunOptions) -> Result<Option<Run>> {
-    let runs = posthaste_runner::list(target, LATEST).await?;
+/// A failed step names the file that it is of.
+fn of_file(error: Error, plan: &Plan, step: Option<&str>) -> Error {
+    let is_of = |phase: &&Phase| phase.steps.iter().any(|other| Some(other.id.as_str()) == step);
+    match plan.phases.iter().find(is_of).map(|phase| phase.about.clone()) {
+        Some(file) if error.code() == Code::StepFailed && !file.is_empty() => error.field(file),
+        _ => error,
+    }
+}
+
+fn next_step(half: &Run) -> String {
+    format!(
+        "correct what `posthaste runs show {0}` says, then go on with `posthaste runs resume {0}`, or back with \
+         `posthaste runs abort {0}`",
+        half.id
+    )
+}
+
+/// What to do about a migration that a run of ours left half done; none when there is no such run. Changes nothing.
+pub async fn way_on(target: &Target) -> Result<Option<String>> {
+    for run in dead(target).await? {
+        if is_half_done(&run.steps) {
+            let title = &run.title;
+            return Ok(Some(format!("run {} ({title}) ended within it: {}", run.id, next_step(&run))));
+        }
+    }
+    Ok(None)
+}
+
+/// Runs of migrations that came to no end.
+async fn dead(target: &Target) -> Result<Vec<Run>> {
     let is_dead = |run: &&Run| {
         matches!(run.state, RunState::Interrupted | RunState::Stopped | RunState::Failed | RunState::Aborting)
     };
-    for run in runs.iter().filter(is_dead).filter(|run| run.kind == KIND) {
-        let run = posthaste_runner::show(target, run.id).await?;
+    let mut dead = Vec::new();
+    for run in posthaste_runner::list(target, LATEST).await?.iter().filter(is_dead) {
+        if run.kind == KIND {
+            dead.push(posthaste_runner::show(target, run.id).await?);
+        }
+    }
+    Ok(dead)
+}
+
+/// Closes runs of migrations that ended between two of them; answers one that did not.
+async fn settle(target: &Target, options: &RunOptions) -> Result<Option<Run>> {
+    for run in dead(target).await? {
         if is_half_done(&run.steps) {
             return Ok(Some(run));
         }

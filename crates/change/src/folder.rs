@@ -109,6 +109,17 @@ impl Folder {
         }
     }
 
+    /// Whether that is how the migration's version may be written: tools that count know it by its number.
+    pub(crate) fn is_version(&self, migration: &Migration, version: &str) -> bool {
+        let mut numbers: Vec<u64> = version.split('.').filter_map(|number| number.parse().ok()).collect();
+        let is_number = numbers.len() == version.split('.').count();
+        while numbers.len() > 1 && numbers.last() == Some(&0) {
+            numbers.pop();
+        }
+        migration.version == version
+            || (is_number && !migration.is_repeatable() && migration.order.numbers == numbers)
+    }
+
     /// Refuses what may be meant and may not.
     pub fn sure(self) -> Result<Self, Error> {
         match self.doubts.is_empty() {
@@ -195,7 +206,16 @@ pub fn look(path: &Path, tool: Tool) -> Result<Folder, Error> {
         return Ok(Folder { path: path.to_owned(), tool, migrations, base, doubts: problems.doubts });
     }
     problems.refused.append(&mut problems.doubts);
-    Err(refusal(path).violations(problems.refused))
+    let error = refusal(path).violations(problems.refused);
+    let others = detect(path).unwrap_or_default();
+    if others.is_empty() || others.contains(&tool) {
+        return Err(error);
+    }
+    let others: Vec<String> = others.iter().map(ToString::to_string).collect();
+    Err(error.hint(format!(
+        "by its files it is no folder of {tool}: try `--tool {}`",
+        others.join("` or `--tool ")
+    )))
 }
 
 fn refusal(path: &Path) -> Error {

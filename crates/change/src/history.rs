@@ -13,6 +13,9 @@ use serde::Serialize;
 use crate::checksum;
 use crate::folder::{Folder, Kind, Migration, Tool};
 
+/// Of what counts as applied and was written down nowhere.
+const BELOW: &str = "below the baseline";
+
 /// A tool's table, as it was found.
 #[derive(Clone, Debug)]
 pub struct History {
@@ -287,7 +290,7 @@ fn entry(
         && history.applied_up_to.as_ref().is_some_and(|last| folder.is_up_to(migration, last));
     let (state, note) = match record {
         None if is_below && history.tool == Tool::GolangMigrate => (State::Applied, None),
-        None if is_below => (State::Applied, Some("below the baseline")),
+        None if is_below => (State::Applied, Some(BELOW)),
         None if migration.kind == Kind::Baseline && !is_first(migration, folder, history) => {
             (State::Unneeded, Some("a baseline is for a database where nothing was applied"))
         }
@@ -312,6 +315,13 @@ fn entry(
     }
 }
 
+impl Entry {
+    /// Whether it was applied by itself, and not counted in with a baseline.
+    pub(crate) fn is_recorded(&self) -> bool {
+        self.state == State::Applied && self.note.as_deref() != Some(BELOW)
+    }
+}
+
 impl Status {
     pub fn of(&self, state: State) -> impl Iterator<Item = &Entry> {
         self.migrations.iter().filter(move |entry| entry.state == state)
@@ -326,13 +336,50 @@ impl Status {
             .filter(|entry| !(allows_out_of_order && entry.state == State::OutOfOrder))
             .map(|entry| posthaste_base::Violation {
                 pointer: entry.version.clone(),
-                message: match &entry.note {
-                    Some(note) => format!("{}: {note}", entry.state.as_str()),
-                    None => entry.state.as_str().to_owned(),
+                message: {
+                    let note = entry.note.as_ref().map(|note| format!(": {note}")).unwrap_or_default();
+                    let file = entry.file.as_ref().map(|file| format!(" ({file})")).unwrap_or_default();
+                    format!("{}{note}{file}", entry.state.as_str())
                 },
             })
             .collect();
-        let error = Error::new(Code::MigrationsDisagree, "the folder and the database disagree");
-        (!problems.is_empty()).then(|| error.violations(problems))
+        if problems.is_empty() {
+            return None;
+        }
+        let has = |state: State| self.of(state).next().is_some();
+        let states = [State::Failed, State::Edited, State::Missing, State::OutOfOrder];
+        let ways = states
+            .into_iter()
+            .filter(|state| has(*state) && !(allows_out_of_order && *state == State::OutOfOrder));
+        let ways: Vec<String> = ways.map(|state| self.way_out(state)).collect();
+        let table = self.table.as_deref().unwrap_or("the database");
+        let message = format!("the folder and {table} disagree about what was applied");
+        Some(Error::new(Code::MigrationsDisagree, message).hint(ways.join("; ")).violations(problems))
+    }
+
+    /// What a person does about it, and with what: nothing here judges what a failure left behind.
+    fn way_out(&self, state: State) -> String {
+        let table = self.table.as_deref().unwrap_or("the tool's table");
+        match (state, self.tool) {
+            (State::Failed, tool) => {
+                let tell = match tool {
+                    Tool::GolangMigrate => "`migrate force VERSION` (the last version that is whole)".to_owned(),
+                    Tool::Prisma => "`prisma migrate resolve`".to_owned(),
+                    Tool::Flyway => "`flyway repair`".to_owned(),
+                    _ => format!("a correction of its row in {table}"),
+                };
+                format!("failed: take back by hand what it left behind, or finish it, then settle it with {tell}")
+            }
+            (State::Edited, Tool::Flyway) => {
+                "edited: put back the text that was applied and write the change as a new migration, or take the new \
+                 text over with `flyway repair`"
+                    .to_owned()
+            }
+            (State::Edited, _) => {
+                "edited: put back the text that was applied, and write the change as a new migration".to_owned()
+            }
+            (State::Missing, _) => "missing: bring its file back, from version control or from who applied it".to_owned(),
+            _ => "out of order: apply it all the same with `--allow-out-of-order`, or give it a later version".to_owned(),
+        }
     }
 }

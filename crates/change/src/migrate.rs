@@ -39,14 +39,14 @@ pub fn up(
         if matches!(entry.state, State::Pending | State::OutOfOrder) {
             wanted.push(migration);
         }
-        if options.to.as_ref() == Some(&migration.version) {
+        if options.to.as_ref().is_some_and(|to| folder.is_version(migration, to)) {
             is_found = true;
             break;
         }
     }
     if !is_found {
         let to = options.to.as_deref().unwrap_or_default();
-        return Err(Error::new(Code::NotFound, format!("the folder has no version `{to}`")).field("--to"));
+        return Err(no_version(to, "in the folder", folder.migrations.iter()));
     }
     if wanted.is_empty() {
         return Ok(None);
@@ -59,7 +59,7 @@ pub fn up(
         phases.push(phase("state table", vec![step]));
     }
     for migration in &wanted {
-        phases.push(forward(migration, folder.tool, history)?);
+        phases.push(forward(migration, folder, history)?);
     }
     let count = wanted.len();
     let title =
@@ -67,27 +67,98 @@ pub fn up(
     Ok(Some(plan(title, phases)))
 }
 
-/// A plan that takes the last migration back; none when none is applied.
-pub fn down(folder: &Folder, history: &History, status: &Status) -> Result<Option<Plan>, Error> {
+/// How far a folder is taken back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Back {
+    /// So many migrations, the last first.
+    Steps(usize),
+    /// To that version, which stays; `0` is the beginning.
+    To(String),
+}
+
+/// A plan that takes the last migrations back; none when none is to be.
+pub fn down(folder: &Folder, history: &History, status: &Status, back: &Back) -> Result<Option<Plan>, Error> {
     only_sql(folder.tool)?;
     if let Some(error) = status.trouble(true) {
         return Err(error);
     }
-    let applied = folder.migrations.iter().zip(&status.migrations);
-    let last = applied.rev().find(|(m, entry)| entry.state == State::Applied && !m.is_repeatable());
-    let Some((migration, _)) = last else { return Ok(None) };
-    let Some(source) = &migration.down else {
-        let message = format!("migration {} says no way back", migration.version);
-        return Err(Error::new(Code::Conflict, message)
-            .field(migration.up.file.clone())
-            .hint("write a migration that goes on from here instead"));
+    let entries = folder.migrations.iter().zip(&status.migrations);
+    let applied = entries.filter(|(migration, entry)| entry.is_recorded() && !migration.is_repeatable());
+    let applied: Vec<&Migration> = applied.map(|(migration, _)| migration).collect();
+    let first = first_to_go(folder, &applied, back)?;
+    let mut phases = Vec::new();
+    let mut notes = Vec::new();
+    for (place, migration) in applied.iter().enumerate().skip(first).rev() {
+        let Some(source) = &migration.down else {
+            let message = format!("migration {} says no way back", migration.version);
+            let next = "write a migration that goes on from here instead";
+            let hint = match phases.is_empty() {
+                true => next.to_owned(),
+                false => {
+                    format!("take back only what came after it, with `--to {}`, or {next}", migration.version)
+                }
+            };
+            return Err(Error::new(Code::Conflict, message).field(migration.up.file.clone()).hint(hint));
+        };
+        if posthaste_review::is_empty(&source.text) {
+            let file = &source.file;
+            notes.push(format!(
+                "the way back in {file} holds no statement: only {} changes",
+                history.table.quoted()
+            ));
+        }
+        let before = place.checked_sub(1).and_then(|place| applied.get(place)).copied();
+        let statements = forget(migration, source, before, history);
+        phases.push(steps(migration, source, statements, None, history)?);
+    }
+    let title = match (phases.len(), applied.last()) {
+        (0, _) | (_, None) => return Ok(None),
+        (1, Some(last)) => format!("take migration {} of {} back", last.version, folder.path.display()),
+        (count, _) => format!("take {count} migrations of {} back", folder.path.display()),
     };
-    let place = folder.migrations.iter().position(|other| other.version == migration.version);
-    let before = place.and_then(|place| place.checked_sub(1)).and_then(|place| folder.migrations.get(place));
-    let statements = forget(migration, source, before, history);
-    let phase = steps(migration, source, statements, Vec::new(), history)?;
-    let title = format!("take migration {} of {} back", migration.version, folder.path.display());
-    Ok(Some(plan(title, vec![phase])))
+    Ok(Some(Plan { notes, ..plan(title, phases) }))
+}
+
+/// The place of the first that is taken back.
+fn first_to_go(folder: &Folder, applied: &[&Migration], back: &Back) -> Result<usize, Error> {
+    match back {
+        // To take the last one back where there is none is nothing to do.
+        Back::Steps(1) => Ok(applied.len().saturating_sub(1)),
+        Back::Steps(count) => applied.len().checked_sub(*count).ok_or_else(|| {
+            Error::new(
+                Code::NotFound,
+                format!("{} of the folder are applied, and not {count}", applied.len()),
+            )
+            .field("--steps")
+            .hint("say fewer, or `--to 0` for all")
+        }),
+        Back::To(version) => {
+            let stays = applied.iter().rposition(|migration| folder.is_version(migration, version));
+            match stays {
+                Some(place) => Ok(place + 1),
+                None if version == "0" => Ok(0),
+                None => Err(no_version(version, "applied", applied.iter().copied())),
+            }
+        }
+    }
+}
+
+/// The nearest versions are the last ones.
+fn no_version<'a>(
+    version: &str,
+    place: &str,
+    there: impl DoubleEndedIterator<Item = &'a Migration>,
+) -> Error {
+    let mut last: Vec<&str> = there.rev().take(5).map(|migration| migration.version.as_str()).collect();
+    last.reverse();
+    let error = Error::new(Code::NotFound, format!("no version `{version}` is {place}")).field("--to");
+    match last.is_empty() {
+        true => error,
+        false => error.expected(format!(
+            "one of `posthaste migrate status`, of which the last are {}",
+            last.join(", ")
+        )),
+    }
 }
 
 fn only_sql(tool: Tool) -> Result<(), Error> {
@@ -133,9 +204,25 @@ fn transaction(statements: Vec<String>) -> Action {
     Action::Transaction { statements }
 }
 
-fn forward(migration: &Migration, tool: Tool, history: &History) -> Result<Phase, Error> {
-    let (begin, record) = record(migration, tool, history);
+fn forward(migration: &Migration, folder: &Folder, history: &History) -> Result<Phase, Error> {
+    let (begin, record) = record(migration, folder.tool, history);
+    let place = folder.migrations.iter().position(|other| std::ptr::eq(other, migration));
+    let before = place.and_then(|place| place.checked_sub(1)).and_then(|place| folder.migrations.get(place));
+    let begin = (!begin.is_empty()).then(|| {
+        let id = format!("{}-0", migration.version);
+        let mut step = Step::new(id, format!("{}: begin", title(migration)), transaction(begin));
+        // An abort before anything else is done leaves the tool's table as it was.
+        step.undo = forget(migration, &migration.up, before, history);
+        step
+    });
     steps(migration, &migration.up, record, begin, history)
+}
+
+fn title(migration: &Migration) -> String {
+    if migration.name.is_empty() {
+        return migration.version.clone();
+    }
+    format!("{} {}", migration.version, migration.name)
 }
 
 /// The steps of one source. What is written down is part of its last transaction; `begin` is only needed where there
@@ -144,20 +231,16 @@ fn steps(
     migration: &Migration,
     source: &Source,
     record: Vec<String>,
-    begin: Vec<String>,
+    begin: Option<Step>,
     history: &History,
 ) -> Result<Phase, Error> {
     let parts = outline::parts(source)?;
-    let name = if migration.name.is_empty() {
-        migration.version.clone()
-    } else {
-        format!("{} {}", migration.version, migration.name)
-    };
+    let name = title(migration);
     let id = |place: usize| format!("{}-{place}", migration.version);
     let mut steps: Vec<Step> = Vec::new();
     let is_one = parts.len() == 1 && !parts[0].is_alone;
-    if !is_one && !begin.is_empty() {
-        steps.push(Step::new(id(0), format!("{name}: begin"), transaction(begin)));
+    if !is_one {
+        steps.extend(begin);
     }
     let count = parts.len();
     for (place, part) in (1..).zip(parts) {
@@ -168,7 +251,7 @@ fn steps(
         Some(Action::Transaction { statements }) => statements.extend(record),
         _ => steps.push(Step::new(id(count + 1), format!("{name}: write down"), transaction(record))),
     }
-    Ok(phase(&name, steps))
+    Ok(Phase { about: source.file.clone(), ..phase(&name, steps) })
 }
 
 fn action(part: Part, history: &History) -> Action {

@@ -76,7 +76,10 @@ impl Planned {
             Err(error) => Err(error),
         };
         let removed = scratch.remove().await;
-        let proof = proof?;
+        let proof = proof.map_err(|error| match error.code() {
+            Code::PlanNotProven => error.field(&migration.name),
+            _ => error,
+        })?;
         removed?;
         self.proof = Some(proof);
         Ok(())

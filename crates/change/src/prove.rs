@@ -79,6 +79,7 @@ async fn run_migration(target: &Target, script: &Script) -> Result<()> {
         visit.batch_execute(&located.text).await.map_err(|error| {
             let place = format!("line {}, column {}", located.line, located.column);
             failed(&format!("the migration itself fails at {place}"), error)
+                .hint("correct the migration at that place: it fails on this schema, whoever runs it")
         })?;
     }
     visit.close().await;
@@ -130,8 +131,11 @@ async fn run_all(visit: &Visit, statements: &[&str], is_block: bool) -> Result<(
 
 fn failed(what: &str, error: posthaste_pg::Error) -> Error {
     let error = Error::from(error);
-    Error::new(Code::PlanNotProven, format!("{what}: {}", error.message()))
-        .caused_by(error.cause().unwrap_or_default())
+    let failed = Error::new(Code::PlanNotProven, format!("{what}: {}", error.message()));
+    match error.cause() {
+        Some(cause) => failed.caused_by(cause),
+        None => failed,
+    }
 }
 
 async fn catalog_of(target: &Target) -> Result<Catalog> {

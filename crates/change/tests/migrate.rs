@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use posthaste_base::{Code, Error};
-use posthaste_change::carry::carry_out;
+use posthaste_change::carry::{carry_out, way_on};
 use posthaste_change::folder::{self, Folder, Tool};
 use posthaste_change::history::{self, State, Status};
-use posthaste_change::migrate::{self, UpOptions};
+use posthaste_change::migrate::{self, Back, UpOptions};
 use posthaste_pg::{Connection, Visit, VisitOptions};
+use posthaste_report::Plan;
 use posthaste_runner::{Fault, RunOptions};
 use posthaste_testkit::db::TestDb;
 
@@ -73,16 +74,16 @@ impl Site {
 
     async fn up(&self, options: &UpOptions) -> Result<bool, Error> {
         let (folder, history) = (self.folder(), self.history().await);
-        let status = history::compare(&folder, &history);
-        let Some(plan) = migrate::up(&folder, &history, &status, options)? else { return Ok(false) };
-        carry_out(&self.test.target, &plan, RunOptions::default(), |_| {}).await?;
-        Ok(true)
+        self.carry(migrate::up(&folder, &history, &history::compare(&folder, &history), options)?).await
     }
 
-    async fn down(&self) -> Result<bool, Error> {
+    async fn down(&self, back: &Back) -> Result<bool, Error> {
         let (folder, history) = (self.folder(), self.history().await);
-        let status = history::compare(&folder, &history);
-        let Some(plan) = migrate::down(&folder, &history, &status)? else { return Ok(false) };
+        self.carry(migrate::down(&folder, &history, &history::compare(&folder, &history), back)?).await
+    }
+
+    async fn carry(&self, plan: Option<Plan>) -> Result<bool, Error> {
+        let Some(plan) = plan else { return Ok(false) };
         carry_out(&self.test.target, &plan, RunOptions::default(), |_| {}).await?;
         Ok(true)
     }
@@ -213,7 +214,7 @@ async fn check_up_and_down(tool: Tool) {
     assert_eq!(site.rows(query).await, expected, "{tool}");
     let index = "select indisvalid as valid from pg_index where indexrelid = to_regclass('i')";
     assert_eq!(site.rows(index).await, [r#"{"valid":true}"#], "{tool}");
-    assert!(site.down().await.unwrap_or_else(|error| panic!("{tool}: {error}")));
+    assert!(site.down(&Back::Steps(1)).await.unwrap_or_else(|error| panic!("{tool}: {error}")));
     assert_eq!(now().await, states(State::Applied, State::Pending).await, "{tool}");
     assert_eq!(site.rows(index).await, [""; 0], "{tool}");
     assert_eq!(site.rows("select count(*) from t").await, [r#"{"count":1}"#], "{tool}");
@@ -225,12 +226,8 @@ async fn plain_goes_up_and_down() {
 }
 
 #[tokio::test]
-async fn golang_migrate_goes_up_and_down() {
+async fn golang_migrate_and_prisma_go_up_and_down() {
     check_up_and_down(Tool::GolangMigrate).await;
-}
-
-#[tokio::test]
-async fn prisma_goes_up_and_down() {
     check_up_and_down(Tool::Prisma).await;
 }
 
@@ -240,22 +237,14 @@ async fn flyway_goes_up_and_down() {
 }
 
 #[tokio::test]
-async fn sqlx_goes_up_and_down() {
+async fn sqlx_and_diesel_go_up_and_down() {
     check_up_and_down(Tool::Sqlx).await;
-}
-
-#[tokio::test]
-async fn diesel_goes_up_and_down() {
     check_up_and_down(Tool::Diesel).await;
 }
 
 #[tokio::test]
-async fn dbmate_goes_up_and_down() {
+async fn dbmate_and_goose_go_up_and_down() {
     check_up_and_down(Tool::Dbmate).await;
-}
-
-#[tokio::test]
-async fn goose_goes_up_and_down() {
     check_up_and_down(Tool::Goose).await;
 }
 
@@ -271,6 +260,8 @@ async fn check_no_up(site: &Site, says: &str) {
     let error = site.up(&UpOptions::default()).await.expect_err("it is refused");
     assert_eq!(error.code(), Code::MigrationsDisagree, "{error}");
     assert!(error.to_string().contains(says), "{says}: {error}");
+    let state = says.split(": ").nth(1).unwrap_or_default();
+    assert!(error.next_step().contains(&format!("{state}: ")), "{error:?}");
 }
 
 #[tokio::test]
@@ -340,7 +331,7 @@ async fn what_is_repeatable_is_no_later_one() {
     ];
     let site = Site::with(Tool::Flyway, &files).await;
     assert!(site.up(&UpOptions::default()).await.expect("to apply them"));
-    assert!(site.down().await.expect("to take the last one back"));
+    assert!(site.down(&Back::Steps(1)).await.expect("to take the last one back"));
     assert_eq!(site.states().await, ["1 applied", "2 pending", "R v applied"]);
     assert!(site.up(&UpOptions::default()).await.expect("to apply it again"));
     assert_eq!(site.states().await, ["1 applied", "2 applied", "R v applied"]);
@@ -406,6 +397,11 @@ async fn a_statement_that_fails_leaves_its_migration_pending_until_it_is_correct
     let error = site.up(&UpOptions::default()).await.expect_err("it divides by zero");
     assert_eq!(error.code(), Code::StepFailed, "{error}");
     assert!(error.next_step().contains("run it again"), "{error:?}");
+    assert!(
+        error.to_string().contains("`2_b.sql`") && error.to_string().contains("at `select 1 / 0"),
+        "{error}"
+    );
+    assert_eq!(error.cause(), None);
     assert_eq!(site.states().await, ["1 applied", "2 pending"]);
     assert_eq!(site.rows("select to_regclass('b') as b").await, [r#"{"b":null}"#]);
     site.write("2_b.sql", "create table b ();");
@@ -452,6 +448,28 @@ async fn a_run_that_ended_within_a_migration_is_for_a_person() {
     let error = site.up(&UpOptions::default()).await.expect_err("a half of it is there");
     assert!(error.next_step().contains("posthaste runs resume"), "{error:?}");
     assert_eq!(site.states().await, ["1 applied", "2 pending"]);
+    let way = way_on(&site.test.target).await.expect("to look");
+    assert!(way.is_some_and(|way| way.contains("posthaste runs abort")));
+}
+
+#[tokio::test]
+async fn several_migrations_are_taken_back_or_none() {
+    let site = Site::with(Tool::GolangMigrate, &[]).await;
+    for version in 1..=4 {
+        site.write(&format!("{version}_a.up.sql"), &format!("create table t{version} ();"));
+        site.write(&format!("{version}_a.down.sql"), &format!("drop table t{version};"));
+    }
+    site.up(&UpOptions { to: Some("0004".into()), ..UpOptions::default() }).await.expect("to apply them");
+    assert!(site.down(&Back::Steps(2)).await.unwrap_or_else(|error| panic!("{error}")));
+    for back in [Back::Steps(3), Back::To("3".into())] {
+        assert_eq!(site.down(&back).await.expect_err("too many").code(), Code::NotFound, "{back:?}");
+    }
+    assert!(!site.down(&Back::To("02".into())).await.expect("nothing to do"));
+    std::fs::remove_file(site.path.join("1_a.down.sql")).expect("to remove it");
+    let error = site.down(&Back::To("0".into())).await.expect_err("one says no way back");
+    assert!(error.next_step().contains("--to 1"), "{error:?}");
+    assert_eq!(site.states().await, ["1 applied", "2 applied", "3 pending", "4 pending"]);
+    assert_eq!(site.rows("table schema_migrations").await, [r#"{"version":2,"dirty":false}"#]);
 }
 
 #[tokio::test]

@@ -22,10 +22,13 @@ impl Work<'_> {
                 closed.push((gate.name(), why));
             }
         }
-        let [(first, _), ..] = closed.as_slice() else { return Ok(()) };
+        if closed.is_empty() {
+            return Ok(());
+        }
         let all: Vec<String> = closed.iter().map(|(name, why)| format!("{name}: {why}")).collect();
         let error = Error::new(Code::GateClosed, all.join("; "));
-        Err(error.hint(hint(first, gates)).into())
+        let names: Vec<&str> = closed.iter().map(|(name, _)| *name).collect();
+        Err(error.hint(hint(&names, gates)).into())
     }
 
     /// Whether somebody has said to pass it nevertheless; that is kept with the run.
@@ -90,17 +93,29 @@ impl Work<'_> {
     }
 }
 
-fn hint(first: &str, gates: &[Gate]) -> String {
-    let is_approval = gates.iter().any(|gate| matches!(gate, Gate::Approval { name, .. } if name == first));
-    match first {
-        _ if is_approval => format!("say `--approve {first}` once it is so"),
-        "backup" => {
-            "say when the last backup was taken with `--backup-at`, or `--override backup=reason`".to_owned()
-        }
-        first => {
-            format!("wait until it holds, or say `--override {first}=reason`; then `posthaste runs resume`")
-        }
+/// What opens each of them.
+fn hint(closed: &[&str], gates: &[Gate]) -> String {
+    let is_approval =
+        |of: &&&str| gates.iter().any(|gate| matches!(gate, Gate::Approval { name, .. } if name == **of));
+    let options = |names: &[&str], before: &str, after: &str| {
+        names.iter().map(|name| format!("{before}{name}{after}")).collect::<Vec<_>>().join(" ")
+    };
+    let (approvals, others): (Vec<&str>, Vec<&str>) = closed.iter().partition(is_approval);
+    let (backups, others): (Vec<&str>, Vec<&str>) = others.iter().partition(|name| **name == "backup");
+    let mut ways = Vec::new();
+    if !backups.is_empty() {
+        ways.push(
+            "say when the last backup was taken with `--backup-at`, or `--override backup=reason`".to_owned(),
+        );
     }
+    if !approvals.is_empty() {
+        ways.push(format!("say `{}` once it is so", options(&approvals, "--approve ", "")));
+    }
+    if !others.is_empty() {
+        let overrides = options(&others, "--override ", "=reason");
+        ways.push(format!("wait until it holds, or say `{overrides}`; then `posthaste runs resume`"));
+    }
+    ways.join("; ")
 }
 
 fn why_backup(backup_at: Option<Timestamp>, now: Timestamp, max_age_s: u64) -> Option<String> {

@@ -6,6 +6,8 @@ use posthaste_base::{Code, Error};
 use posthaste_pg::{self as pg, driver};
 use posthaste_report::Step;
 
+use crate::statement;
+
 #[derive(Debug)]
 pub(crate) enum Halt {
     /// The server said no, or is gone.
@@ -66,8 +68,17 @@ impl Halt {
 
     /// The same as a failure of that step. Losses, wishes and what is worded already stay what they are.
     pub(crate) fn of_step(self, step: &Step) -> Self {
+        self.of_place(&format!("step `{}` failed", step.id))
+    }
+
+    /// The same as a failure of one statement of several.
+    pub(crate) fn of_statement(self, step: &Step, text: &str) -> Self {
+        self.of_place(&format!("step `{}` failed at `{}`", step.id, statement::shortened(text)))
+    }
+
+    fn of_place(self, place: &str) -> Self {
         match self {
-            Halt::Database(error) if !error.is_connection() => Halt::Error(failed(&step.id, error)),
+            Halt::Database(error) if !error.is_connection() => Halt::Error(failed(place, error)),
             other => other,
         }
     }
@@ -83,7 +94,7 @@ impl Halt {
 }
 
 /// What the server said to a step's statement. Its detail may quote a row, so that it is left out.
-fn failed(step: &str, error: pg::Error) -> Error {
+fn failed(place: &str, error: pg::Error) -> Error {
     let said = error.db_error().map(|db| format!("{} (SQLSTATE {})", db.message(), db.code().code()));
     let said = said.unwrap_or_else(|| error.to_string());
     let code = match &error {
@@ -100,5 +111,5 @@ fn failed(step: &str, error: pg::Error) -> Error {
         Code::Timeout => "allow it longer, then `posthaste runs resume`",
         _ => code.next_step(),
     };
-    Error::new(code, format!("step `{step}` failed: {said}")).hint(hint)
+    Error::new(code, format!("{place}: {said}")).hint(hint)
 }

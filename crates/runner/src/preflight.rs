@@ -158,17 +158,19 @@ fn check_statements(step: &Step) -> Result<(), Error> {
     };
     for text in within {
         if statement::stands_alone(text) {
-            let what = format!("`{}` cannot stand in a transaction", shortened(text));
+            let what = format!("`{}` cannot stand in a transaction", statement::shortened(text));
             return Err(wrong(what).expected("a step of its own with action `alone`"));
         }
         if statement::controls_transactions(text) {
-            let what = format!("`{}` would end the runner's own transaction", shortened(text));
+            let what = format!("`{}` would end the runner's own transaction", statement::shortened(text));
             return Err(wrong(what).expected("statements without BEGIN and COMMIT"));
         }
     }
     let Action::Alone { statement, index } = &step.action else { return Ok(()) };
     if statement::controls_transactions(statement) {
-        return Err(wrong(format!("`{}` is no step", shortened(statement))).expected("one statement"));
+        return Err(
+            wrong(format!("`{}` is no step", statement::shortened(statement))).expected("one statement")
+        );
     }
     let is_build = statement::stands_alone(statement) && statement::first_word(statement) == "create";
     match index {
@@ -181,11 +183,6 @@ fn check_statements(step: &Step) -> Result<(), Error> {
         }
         _ => Ok(()),
     }
-}
-
-fn shortened(text: &str) -> String {
-    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    line.chars().take(60).collect()
 }
 
 #[cfg(test)]

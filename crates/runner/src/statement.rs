@@ -77,6 +77,12 @@ pub(crate) fn may_repeat(statement: &str) -> bool {
     )
 }
 
+/// Enough of a statement for a message.
+pub(crate) fn shortened(text: &str) -> String {
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    line.chars().take(60).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -21,6 +21,13 @@ pub(crate) enum Mark {
     Undone(i32),
 }
 
+/// How far a try came, and who was in its way.
+#[derive(Default)]
+struct Tried {
+    done: usize,
+    blockers: Vec<Blocker>,
+}
+
 impl Work<'_> {
     pub(crate) async fn transaction(
         &mut self,
@@ -37,9 +44,8 @@ impl Work<'_> {
                 self.begin_step(place).await?;
             }
             self.fault("transaction-intended")?;
-            let mut blockers = Vec::new();
-            let halt = match self.try_transaction(step, place, statements, mark, &tries, &mut blockers).await
-            {
+            let mut seen = Tried::default();
+            let halt = match self.try_transaction(step, place, statements, mark, &tries, &mut seen).await {
                 Ok(()) => return self.fault("transaction-committed"),
                 Err(halt) => halt,
             };
@@ -47,9 +53,12 @@ impl Work<'_> {
                 self.hand.batch_execute("rollback").await?;
             }
             if !halt.is_contention() {
-                return Err(halt.of_step(step));
+                return Err(match statements.get(seen.done) {
+                    Some(text) if statements.len() > 1 => halt.of_statement(step, text),
+                    _ => halt.of_step(step),
+                });
             }
-            self.after_lock_timeout(step, &mut tries, &blockers).await?;
+            self.after_lock_timeout(step, &mut tries, &seen.blockers).await?;
         }
     }
 
@@ -60,7 +69,7 @@ impl Work<'_> {
         statements: &[String],
         mark: Mark,
         tries: &Tries,
-        blockers: &mut Vec<Blocker>,
+        tried: &mut Tried,
     ) -> Result<(), Halt> {
         let started = Instant::now();
         self.set_timeouts(millis(tries.timeout()), self.statement_ms(step)).await?;
@@ -70,11 +79,12 @@ impl Work<'_> {
             let (hand, mut watch) = self.watched(step, tries.timeout() / 2, false);
             let done = watch.over(hand.batch_execute(statement)).await;
             let seen = watch.seen;
-            blockers.extend(seen.blockers);
+            tried.blockers.extend(seen.blockers);
             match (done, seen.asked) {
                 (Err(_), Some(asked)) => return Err(Halt::Asked(asked)),
                 (done, _) => done?,
             }
+            tried.done += 1;
         }
         self.mark(place, mark, started).await?;
         self.fault("transaction-before-commit")?;

@@ -3,19 +3,20 @@
 //!
 //! Not for: whether a migration is dangerous (`posthaste review`), nor for making it less so (`posthaste plan`).
 
+mod page;
 mod trial;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use posthaste_base::Error;
-use posthaste_change::carry::carry_out;
+use posthaste_base::{Code, Error};
+use posthaste_change::carry::{carry_out, way_on};
 use posthaste_change::folder::{self, Folder, Tool};
 use posthaste_change::history::{self, History, State, Status as Compared};
-use posthaste_change::migrate::{self, UpOptions};
+use posthaste_change::migrate::{self, Back, UpOptions};
 use posthaste_pg::{Target, Visit, VisitOptions};
-use posthaste_report::{Plan, plan_markdown};
+use posthaste_report::Plan;
 
 use super::run::{How, Teller, show_end};
 use crate::ask::{Consent, talk};
@@ -24,7 +25,7 @@ use crate::failure::FINDINGS;
 use crate::output::{self, Format, Output};
 use crate::visit::Address;
 
-/// Apply a folder of migrations, take the last one back, or try both first: status, up, down, test.
+/// Apply a folder of migrations, take the last ones back, or try both first: status, up, down, test.
 #[derive(Subcommand, Debug)]
 pub(crate) enum Migrate {
     Status(Status),
@@ -71,14 +72,25 @@ pub(crate) struct Up {
     output: Output,
 }
 
-/// Take the last migration back, by its own way back.
+/// Take the last migration back, or several, each by its own way back.
+///
+/// Each is taken back and forgotten in one transaction where it can be, the last first. Where one of them says no way
+/// back, none is taken back.
 #[derive(Args, Debug)]
 #[command(before_long_help = "Examples:\n  \
     posthaste migrate down migrations/ --database postgresql://app@db/shop \\\n    \
-    --dry-run")]
+    --dry-run\n  \
+    posthaste migrate down migrations/ --database postgresql://app@db/shop \\\n    \
+    --to 20260301 --yes")]
 pub(crate) struct Down {
     #[command(flatten)]
     which: Which,
+    /// How many migrations to take back.
+    #[arg(long, value_name = "COUNT", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+    steps: u16,
+    /// The version that stays as the last one; 0 takes all back.
+    #[arg(long, value_name = "VERSION", conflicts_with = "steps")]
+    to: Option<String>,
     #[command(flatten)]
     how: How,
     #[command(flatten)]
@@ -160,6 +172,11 @@ impl Status {
         } else {
             output::text(&human(&found.status))?;
         }
+        if found.status.of(State::Failed).next().is_some()
+            && let Some(way) = way_on(&self.which.address.target()?).await?
+        {
+            talk(&way);
+        }
         let is_trouble = found.status.migrations.iter().any(|entry| entry.state.is_trouble());
         Ok(if is_trouble { ExitCode::from(FINDINGS) } else { ExitCode::SUCCESS })
     }
@@ -192,7 +209,8 @@ impl Up {
     async fn run(self) -> anyhow::Result<ExitCode> {
         let Found { folder, history, status } = self.which.read(&self.which.address.target()?).await?;
         let options = UpOptions { to: self.to.clone(), allows_out_of_order: self.allow_out_of_order };
-        match migrate::up(&folder, &history, &status, &options)? {
+        let made = migrate::up(&folder, &history, &status, &options);
+        match explained(made, &self.which.address).await? {
             None => {
                 talk("nothing is pending");
                 Ok(ExitCode::SUCCESS)
@@ -205,14 +223,28 @@ impl Up {
 impl Down {
     async fn run(self) -> anyhow::Result<ExitCode> {
         let Found { folder, history, status } = self.which.read(&self.which.address.target()?).await?;
-        match migrate::down(&folder, &history, &status)? {
+        let back = self.to.clone().map_or(Back::Steps(usize::from(self.steps)), Back::To);
+        let made = migrate::down(&folder, &history, &status, &back);
+        match explained(made, &self.which.address).await? {
             None => {
-                talk("nothing is applied");
+                talk("nothing is to be taken back");
                 Ok(ExitCode::SUCCESS)
             }
             Some(plan) => carry(&plan, &self.which.address, &self.how, self.consent, self.output).await,
         }
     }
+}
+
+/// A migration that a run of ours left half done is for that run to end, and not for its tool.
+async fn explained(made: Result<Option<Plan>, Error>, address: &Address) -> Result<Option<Plan>, Error> {
+    let error = match made {
+        Err(error) if error.code() == Code::MigrationsDisagree => error,
+        other => return other,
+    };
+    Err(match way_on(&address.target()?).await? {
+        Some(way) => error.hint(way),
+        None => error,
+    })
 }
 
 async fn carry(
@@ -224,8 +256,9 @@ async fn carry(
 ) -> anyhow::Result<ExitCode> {
     let target = address.target()?;
     if consent.dry_run {
-        output::text(&plan_markdown(plan))?;
+        output::text(&page::script(plan))?;
     }
+    plan.notes.iter().for_each(|note| talk(note));
     if !consent.get(&format!("{} in database {}", plan.title, target.database()))? {
         return Ok(ExitCode::SUCCESS);
     }

@@ -150,12 +150,17 @@ async fn present_fingerprint(
     options: &RunOptions,
 ) -> Result<Option<String>, Error> {
     let Some(then) = &plan.fingerprint else { return Ok(None) };
+    // Of another database all may differ: the run says that it is another one.
+    let is_other = !plan.database.is_empty() && plan.database != target.database();
+    if is_other && !options.overrides.contains_key("database") {
+        return Ok(None);
+    }
     let visit = Visit::connect(target, VisitOptions::named("posthaste run").read_only()).await?;
     let catalog = read(&visit, &CatalogOptions::default()).await?;
     visit.close().await;
-    let now = fingerprint::of_plan(&catalog, plan);
+    let now = fingerprint::like(then, &catalog, plan);
     if *then != now && !options.overrides.contains_key("drift") {
-        let names = fingerprint::changed(then, &now).join(", ");
+        let names = fingerprint::changed(then, &now).join("; ");
         let message = format!("since the plan was made, these changed: {names}");
         return Err(Error::new(Code::PlanDrift, message)
             .hint("make the plan again, and read it; or say `--override drift=reason`"));

@@ -48,6 +48,29 @@ async fn closed_gates_stop_a_run_and_overriding_them_is_written_down() {
 }
 
 #[tokio::test]
+async fn what_opens_each_closed_gate_is_said_at_once() {
+    let ground = Ground::with(TABLE).await;
+    let approval = |name: &str| Gate::Approval { name: name.into(), about: "x".into() };
+    let query = Gate::Query { sql: "select false".into(), about: "x".into() };
+    let mut plan = gated(Gate::Backup { max_age_s: 3600 });
+    plan.gates = vec![Gate::Backup { max_age_s: 3600 }, approval("dba"), approval("team"), query];
+    let error = ground.run(&plan).await.expect_err("all are closed");
+    for way in ["`--backup-at`", "`--approve dba --approve team`", "`--override query=reason`"] {
+        assert!(error.next_step().contains(way), "{way}: {}", error.next_step());
+    }
+}
+
+#[tokio::test]
+async fn of_several_statements_the_one_that_failed_is_named() {
+    let ground = Ground::with(TABLE).await;
+    let mut step = transaction("a", "insert into t values (2)");
+    step.action =
+        Action::Transaction { statements: vec!["select 1".into(), "insert into\n t values (1)".into()] };
+    let error = ground.run(&plan(vec![step])).await.expect_err("it is there");
+    assert!(error.message().contains("step `a` failed at `insert into t values (1)`: dup"), "{error}");
+}
+
+#[tokio::test]
 async fn open_gates_let_a_run_pass() {
     let ground = Ground::with(TABLE).await;
     let mut plan = gated(Gate::Backup { max_age_s: 3600 });
