@@ -96,7 +96,7 @@ impl Incident {
     pub fn current(all: &Path) -> Result<Self, Error> {
         let none = || {
             Error::new(Code::NotFound, format!("no incident is open in `{}`", all.display()))
-                .hint("open one with `posthaste incident start TITLE`")
+                .hint("open one with `posthaste incident start TITLE`; a closed one is named: `posthaste incident report NAME`")
         };
         let name = fs::read_to_string(all.join(CURRENT)).map_err(|_| none())?;
         Self::named(all, name.trim()).map_err(|_| none())

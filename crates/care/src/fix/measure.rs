@@ -54,8 +54,21 @@ pub struct Measured {
     pub what: String,
     /// The step, the table, or the statement.
     pub name: String,
+    #[serde(serialize_with = "whole_if_whole")]
     pub before: Option<f64>,
+    #[serde(serialize_with = "whole_if_whole")]
     pub after: Option<f64>,
+}
+
+/// Rows and bytes are whole: 15 and not 15.0.
+#[expect(clippy::ref_option, reason = "serde asks for this signature")]
+fn whole_if_whole<S: serde::Serializer>(value: &Option<f64>, serializer: S) -> Result<S::Ok, S::Error> {
+    match value {
+        Some(number) if number.fract() == 0.0 && number.abs() < 9e15 => {
+            serializer.serialize_i64(*number as i64)
+        }
+        value => value.serialize(serializer),
+    }
 }
 
 /// What is known of one thing at each moment.

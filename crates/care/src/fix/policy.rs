@@ -1,7 +1,10 @@
 //! What is to be done with each kind of fault: the user's choice, for all tables or for one.
 
-use posthaste_base::catalog::Name;
+use posthaste_base::catalog::{Catalog, Name, RelationKind};
 use posthaste_base::{Code, Error};
+
+/// How many tables an error lists.
+const KNOWN_MAX: usize = 12;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Orphans {
@@ -59,6 +62,31 @@ impl Policies {
             policies.add(choice.as_ref())?;
         }
         Ok(policies)
+    }
+
+    /// A choice for a table that is not there would be one for nothing: its name is misspelt.
+    pub fn check_tables(&self, catalog: &Catalog) -> Result<(), Error> {
+        let named = named(&self.orphans)
+            .chain(named(&self.duplicates))
+            .chain(named(&self.negatives))
+            .chain(named(&self.totals));
+        for name in named {
+            if catalog.relations.iter().any(|relation| relation.name == *name) {
+                continue;
+            }
+            let tables = catalog.relations.iter().filter(|relation| {
+                relation.name.schema == name.schema
+                    && matches!(relation.kind, RelationKind::Table | RelationKind::PartitionedTable)
+            });
+            let known: Vec<&str> = tables.map(|table| table.name.name.as_str()).take(KNOWN_MAX).collect();
+            let expected = match known.is_empty() {
+                true => "KIND@SCHEMA.TABLE=POLICY, with a schema that has tables".to_owned(),
+                false => format!("a table of that schema, such as {}", known.join(", ")),
+            };
+            let message = format!("there is no table `{}.{}`", name.schema, name.name);
+            return Err(Error::new(Code::NotFound, message).field("--policy").expected(expected));
+        }
+        Ok(())
     }
 
     fn add(&mut self, choice: &str) -> Result<(), Error> {
@@ -153,8 +181,14 @@ fn chosen<T: Clone + Default>(said: &[(Option<Name>, T)], table: &Name) -> T {
     own.or_else(of_all).map(|(_, policy)| policy.clone()).unwrap_or_default()
 }
 
+fn named<T>(said: &[(Option<Name>, T)]) -> impl Iterator<Item = &Name> {
+    said.iter().filter_map(|(table, _)| table.as_ref())
+}
+
 #[cfg(test)]
 mod tests {
+    use posthaste_base::catalog::Relation;
+
     use super::*;
 
     #[test]
@@ -163,6 +197,23 @@ mod tests {
         assert_eq!(policies.orphans(&Name::new("a", "b")), Orphans::Delete);
         assert_eq!(policies.orphans(&Name::new("a", "c")), Orphans::Quarantine);
         assert_eq!(policies.totals(&Name::new("a", "c")), Totals::Show);
+    }
+
+    #[test]
+    fn a_table_that_is_not_there_is_refused() {
+        let relation = Relation { name: Name::new("shop", "items"), ..Relation::default() };
+        let catalog = Catalog { relations: vec![relation], ..Catalog::default() };
+        let check = |choice: &str| Policies::parse([choice]).expect("policies").check_tables(&catalog);
+        for choice in ["orphans=delete", "orphans@shop.items=delete", "totals@shop.items=recompute"] {
+            assert!(check(choice).is_ok(), "{choice}");
+        }
+        for choice in ["orphans@shop.itms=delete", "duplicates@shop.itms=merge", "totals@shop.itms=recompute"]
+        {
+            let error = check(choice).expect_err(choice);
+            assert_eq!((error.code(), error.field_name()), (Code::NotFound, Some("--policy")));
+            assert!(error.message().contains("`shop.itms`"), "{error}");
+            assert_eq!(error.expectation(), Some("a table of that schema, such as items"));
+        }
     }
 
     #[test]

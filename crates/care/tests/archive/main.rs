@@ -102,6 +102,9 @@ async fn a_family_goes_together_and_no_row_is_lost_or_changed() {
     let rows: Vec<(&str, i64)> = moved.iter().map(|moved| (moved.table.as_str(), moved.rows)).collect();
     assert_eq!(rows, [("public.likes", old * 3), ("public.notes", old * 2), ("public.deals", old)]);
     assert!(moved.iter().all(|moved| moved.rows == moved.put));
+    // What the run tells are rows that went, of the table with the most of them.
+    let told: i64 = value(&db, "select sum(rows)::bigint from posthaste_runner.step").await;
+    assert_eq!(told, old * 3);
     let orphans: i64 = value(
         &db,
         "select count(*) from notes where not exists (select from deals where deals.id = deal_id)",

@@ -191,6 +191,7 @@ impl Add {
         let settings = match &self.settings {
             None => EndpointSettings::default(),
             Some(text) => settings(text).map_err(|error| {
+                let error = output::outside_names(&error.to_string());
                 Error::new(Code::InvalidParameter, format!("the settings cannot be read: {error}"))
                     .field("--settings")
                     .expected("an object such as `{\"timeoutMs\": 5000}`")

@@ -116,8 +116,12 @@ impl Publish {
         event.event_type = self.event_type;
         event.key = self.key;
         event.subject = self.subject;
-        event.priority = self.priority.map(|text| text.parse()).transpose()?;
-        event.due = self.due.as_deref().map(parse_due).transpose()?;
+        event.priority = self
+            .priority
+            .map(|text| text.parse())
+            .transpose()
+            .map_err(|error: Error| error.field("--priority"))?;
+        event.due = self.due.as_deref().map(parse_due).transpose().map_err(|error| error.field("--due"))?;
         for attribute in self.attributes {
             let (name, value) = attribute.split_once('=').ok_or_else(|| {
                 Error::new(Code::InvalidParameter, format!("`{attribute}` is not an attribute"))

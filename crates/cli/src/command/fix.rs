@@ -168,6 +168,7 @@ impl Plan {
         let policies = Policies::parse(&self.policy)?;
         let reports = self.from.iter().map(|path| read_report(path)).collect::<Result<Vec<_>, _>>()?;
         let mut outcome = self.what.check().await?;
+        policies.check_tables(&outcome.catalog)?;
         let (own, others): (Vec<Report>, Vec<Report>) =
             reports.into_iter().partition(|report| report.tool == "integrity");
         if !self.from.is_empty() {

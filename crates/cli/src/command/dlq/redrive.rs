@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Args;
+use posthaste_base::Category;
 use posthaste_broker::{Broker, RedriveIn};
 
 use super::Which;
@@ -62,6 +63,11 @@ impl Redrive {
         }
         if preview.count == 0 {
             talk("there are no such dead letters that are free");
+            if let Some(error_type) = redrive.filter.error_type.as_deref().filter(|name| is_no_category(name))
+            {
+                let known = Category::ALL.map(|category| category.to_string()).join(", ");
+                talk(&format!("`{error_type}` is read as a code, for it is none of the categories {known}"));
+            }
             return Ok(ExitCode::SUCCESS);
         }
         let more = if preview.has_more { "; there are more" } else { "" };
@@ -77,4 +83,8 @@ impl Redrive {
         self.output.one("redrive", &run)?;
         Ok(ExitCode::SUCCESS)
     }
+}
+
+fn is_no_category(name: &str) -> bool {
+    !Category::ALL.iter().any(|category| category.to_string().eq_ignore_ascii_case(name.trim()))
 }
