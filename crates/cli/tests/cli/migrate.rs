@@ -92,6 +92,29 @@ async fn what_disagrees_is_refused_and_said() {
     site.check(&["status", "--tool", "ant"], 2, "golang-migrate");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_migration_that_is_half_done_names_its_run_and_goes_back() {
+    let unique = "create unique index concurrently u on t (a);";
+    let site = Site::with(&[("1_t.up.sql", "create table t (a int);"), ("2_u.up.sql", unique)]).await;
+    let outcome = site.check(&["up", "--to", "001", "--dry-run"], 0, "-- 1 t (1_t.up.sql)");
+    assert!(!outcome.stdout.contains("Locks"), "{outcome:#?}");
+    site.check(&["up", "--to", "001", "--yes"], 0, "done");
+    site.test
+        .pool
+        .get()
+        .await
+        .expect("a session")
+        .batch_execute("insert into t values (1), (1)")
+        .await
+        .expect("rows");
+    site.check(&["up", "--yes"], 5, "`2_u.up.sql`: run 2: step `2-1` failed");
+    site.check(&["status"], 1, "posthaste runs resume 2");
+    site.check(&["up", "--yes"], 4, "posthaste runs abort 2");
+    site.program.run(&["runs", "abort", "2", "--yes", "--database", &site.test.url]).check(0, &["aborted"]);
+    site.check(&["status"], 0, "1 applied, 1 pending");
+    site.check(&["down", "--steps", "2", "--yes"], 2, "1 of the folder are applied, and not 2");
+}
+
 /// Without a database: the programs of PostgreSQL are all that is needed.
 fn tried(files: &[(&str, &str)], arguments: &[&str]) -> Outcome {
     let program = Program::alone();
