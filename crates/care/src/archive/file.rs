@@ -180,20 +180,16 @@ impl Export<'_> {
         })
     }
 
-    /// A file of the same name may be the only copy of what an earlier run of that name has archived. One that a killed
-    /// export left behind has the same rows.
+    /// A file of that name may be all that is left of an earlier run's rows; a killed export's has the same rows.
     async fn leaves_other_rows_alone(&self, shape: &Shape, there: &Sum) -> Result<(), Error> {
         if !fs::exists(self.file).map_err(|error| of_file(self.file, &error))? {
             return Ok(());
         }
         match sum_of_file(self.visit, self.file, self.writing.form, shape).await {
             Ok(found) if found == *there => Ok(()),
-            _ => Err(Error::new(
-                Code::Conflict,
-                "the file is there already, with other rows than the archive's",
-            )
-            .field(self.file.display().to_string())
-            .expected("another folder, or no file of that name")),
+            _ => Err(Error::new(Code::Conflict, "the file is there already, with other rows than these")
+                .field(self.file.display().to_string())
+                .expected("another folder, or no file of that name")),
         }
     }
 
