@@ -3,12 +3,14 @@
 //!
 //! Not for: what it costs (see `posthaste_review::rollout`), and for data; the copies hold no row.
 
-use posthaste_base::catalog::Catalog;
+use std::collections::BTreeMap;
+
+use posthaste_base::catalog::{Catalog, Name};
 use posthaste_base::{Code, Error, Result};
 use posthaste_pg::catalog::{CatalogOptions, read};
 use posthaste_pg::{Target, Visit, VisitOptions};
 use posthaste_report::{Action, BATCH, Plan, Step};
-use posthaste_review::difference::{Difference, difference};
+use posthaste_review::difference::{Difference, DifferenceKind, difference};
 use posthaste_review::script::Script;
 
 use crate::scratch::Scratch;
@@ -37,18 +39,16 @@ pub async fn prove(scratch: &Scratch, schema: &Target, migration: &Script, plan:
     run_migration(&wanted, migration).await?;
     let reached = scratch.copy_of(schema).await?;
     run_steps(&reached, plan.steps()).await?;
-    let (wanted, reached) = (catalog_of(&wanted).await?, catalog_of(&reached).await?);
+    let mut end = difference(&catalog_of(&wanted).await?, &catalog_of(&reached).await?);
+    end.extend(other_grants(&wanted, &reached).await?);
 
     let steps: Vec<&Step> = plan.steps().take_while(|step| can_be_undone(step)).collect();
     let back = scratch.copy_of(schema).await?;
     run_steps(&back, steps.iter().copied()).await?;
     run_undo(&back, &steps).await?;
-    let back = catalog_of(&back).await?;
-    Ok(Proof {
-        end: difference(&wanted, &reached),
-        undo: difference(&before, &back),
-        undone_steps: steps.iter().map(|step| step.id.clone()).collect(),
-    })
+    let mut undo = difference(&before, &catalog_of(&back).await?);
+    undo.extend(other_grants(schema, &back).await?);
+    Ok(Proof { end, undo, undone_steps: steps.iter().map(|step| step.id.clone()).collect() })
 }
 
 /// Up, down, up: the end must be the same both times, and what is there in between what was there before.
@@ -136,6 +136,30 @@ fn failed(what: &str, error: posthaste_pg::Error) -> Error {
         Some(cause) => failed.caused_by(cause),
         None => failed,
     }
+}
+
+/// What is on both sides, with other owners or other grants; the catalog does not hold these.
+async fn other_grants(first: &Target, second: &Target) -> Result<Vec<Difference>> {
+    let (first, second) = (grants_of(first).await?, grants_of(second).await?);
+    let changed = first.into_iter().filter_map(|(what, from)| {
+        let to = second.get(&what).filter(|to| **to != from)?.clone();
+        Some(Difference { what, kind: DifferenceKind::Changed { from, to } })
+    });
+    Ok(changed.collect())
+}
+
+/// Of each table, view and sequence: its owner, and who may do what with it.
+async fn grants_of(target: &Target) -> Result<BTreeMap<String, String>> {
+    let visit = visit(target).await?;
+    let rows = visit.query(include_str!("../sql/scratch/grants.sql"), &[]).await?;
+    visit.close().await;
+    let grants = rows.iter().map(|row| {
+        let text = |column: &str| row.try_get::<_, String>(column).map_err(posthaste_pg::Error::from);
+        let name = Name::new(text("schema")?, text("name")?);
+        let grants = [text("owner")?, text("grants")?, text("column_grants")?].join(" ");
+        Ok((format!("owner and grants of {}", name.quoted()), grants.trim_end().to_owned()))
+    });
+    grants.collect()
 }
 
 async fn catalog_of(target: &Target) -> Result<Catalog> {

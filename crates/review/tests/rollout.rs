@@ -1,5 +1,8 @@
 //! The plan of a real migration, with a catalog of 2.5 million users, without a server.
 
+#[path = "rollout/order.rs"]
+mod order;
+
 use std::path::Path;
 
 use posthaste_base::catalog::Catalog;

@@ -1,5 +1,6 @@
 //! Rollout plans on the real PostgreSQL: made, proven on a scratch copy, and carried out.
 
+mod again;
 mod live;
 mod proof;
 mod scratch;

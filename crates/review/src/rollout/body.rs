@@ -92,7 +92,11 @@ fn is_plain(world: &World<'_>, located: &Located, statements: &[Located]) -> boo
     let is_itself = |inner: &Located| {
         let is_known = !matches!(
             &inner.statement,
-            Statement::Unknown { .. } | Statement::Transaction(_) | Statement::Call(_) | Statement::Set(_)
+            Statement::Unknown { .. }
+                | Statement::Transaction(_)
+                | Statement::Call(_)
+                | Statement::Set(_)
+                | Statement::Drop(_)
         );
         let is_read = matches!(&inner.statement, Statement::Query(query) if query.kind == QueryKind::Select);
         is_known

@@ -134,6 +134,11 @@ impl Draft {
         self.place = Place { statement: located.number, line: located.line, keyword };
     }
 
+    /// Of the statement of which the steps are now.
+    pub(super) fn number(&self) -> u32 {
+        self.place.statement
+    }
+
     pub(super) fn mark(&self) -> Mark {
         Mark {
             steps: self.stages.iter().map(|(stage, steps)| (*stage, steps.len())).collect(),

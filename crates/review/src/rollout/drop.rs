@@ -81,6 +81,7 @@ pub(super) fn object(
 
 /// RENAME of a table: a view under the old name serves those who still know it.
 pub(super) fn rename_table(draft: &mut Draft, world: &World<'_>, clause: &Clause<'_>, to: &Identifier) {
+    world.makes_late(&to.name);
     let Some(table) = world.filled(&clause.alter.name) else {
         return as_it_is(draft, clause);
     };

@@ -27,7 +27,7 @@ pub(super) fn create(
     }
     let Some(relation) = world.filled(&create.table) else {
         draft.transaction(
-            Stage::Expand,
+            super::stage_of(draft, world, &located.text),
             format!("index {name} of a new table"),
             vec![located_text(located)],
             Undo::By(vec![drop_index(&index)]),

@@ -4,19 +4,24 @@
 //! has no reason is a danger: its statement has no online way. What breaks clients has a person before it. Not for:
 //! what a step locks and costs (see `measure`).
 
+use std::collections::BTreeMap;
+
 use posthaste_base::catalog::{Catalog, Name};
 use posthaste_report::{Accepted, Action, Finding, Phase, Plan, Severity, Step};
 
 use super::template::template;
-use super::{measure, outage};
+use super::{NoRoute, measure, outage};
 use crate::config::Options;
 use crate::review::{File, review};
 
 /// A step that stops others, or harms what is there, by our own review, and does not say so.
 pub(super) struct Danger {
     pub step: String,
-    pub message: String,
+    pub no: NoRoute,
 }
+
+/// What says that the server refuses a statement, whatever rows there are: such a step is nobody's outage.
+const FAILS: &[&str] = &["fails-on-dependents", "missing-object", "object-exists", "refused-by-server"];
 
 /// What is wrong with what a migration wants, or with its file, and not with how a plan does it.
 const OF_THE_MIGRATION: &[&str] = &[
@@ -52,7 +57,12 @@ const BREAKS_CLIENTS: &[&str] = &[
 ];
 
 /// Reviews the steps, and keeps what is said of them.
-pub(super) fn judge(plan: &mut Plan, catalog: &Catalog, version: u32) -> Vec<Danger> {
+pub(super) fn judge(
+    plan: &mut Plan,
+    catalog: &Catalog,
+    version: u32,
+    owners: &BTreeMap<String, u32>,
+) -> Vec<Danger> {
     let files: Vec<File> = plan.steps().filter_map(file).collect();
     let options =
         Options { pg_version: Some(version), assume_in_transaction: Some(false), ..Options::default() };
@@ -71,7 +81,7 @@ pub(super) fn judge(plan: &mut Plan, catalog: &Catalog, version: u32) -> Vec<Dan
                 .iter()
                 .position(|step| finding.location.as_ref().is_some_and(|place| place.file == step.id));
             if let Some(at) = at {
-                settle(phase, at, finding, &mut dangers);
+                settle(phase, at, finding, owners, &mut dangers);
             }
         }
     }
@@ -90,6 +100,7 @@ fn is_of_plan(finding: &Finding, catalog: &Catalog) -> bool {
         || catalog.sequences.iter().any(|one| is_it(&one.name))
         || catalog.types.iter().any(|one| is_it(&one.name))
         || catalog.functions.iter().any(|one| is_it(&one.name))
+        || catalog.extensions.iter().any(|one| one.name == *name)
         || catalog.schemas.contains(name);
     BREAKS_CLIENTS.contains(&finding.code.as_str()) && !is_known
 }
@@ -110,19 +121,29 @@ fn file(step: &Step) -> Option<File> {
     Some(File { path: step.id.clone(), text, ..File::default() })
 }
 
-fn settle(phase: &mut Phase, mut at: usize, finding: &Finding, dangers: &mut Vec<Danger>) {
+fn settle(
+    phase: &mut Phase,
+    mut at: usize,
+    finding: &Finding,
+    owners: &BTreeMap<String, u32>,
+    dangers: &mut Vec<Danger>,
+) {
     let step = &phase.steps[at];
+    if FAILS.contains(&finding.code.as_str()) && finding.severity.is_at_least(Severity::High) {
+        dangers.push(Danger { step: step.id.clone(), no: NoRoute::at_all(&finding.message) });
+        return;
+    }
     if matches!(step.action, Action::Batches(_)) && is_for_batches(&finding.code) {
         return;
     }
-    let because = match because(phase, step, finding) {
+    let because = match because(phase, at, finding, owners) {
         Some(because) => because,
         None if BREAKS_CLIENTS.contains(&finding.code.as_str()) => {
             at += 1;
             ask_before(phase, at - 1, finding)
         }
         None if finding.severity.is_at_least(Severity::High) => {
-            dangers.push(Danger { step: step.id.clone(), message: finding.message.clone() });
+            dangers.push(Danger { step: step.id.clone(), no: NoRoute::new(&finding.message) });
             return;
         }
         None => "it is not grave; it is said so that it is known".to_owned(),
@@ -137,7 +158,8 @@ fn is_for_batches(code: &str) -> bool {
 }
 
 /// Why a step stands although the review says something of it.
-fn because(phase: &Phase, step: &Step, finding: &Finding) -> Option<String> {
+fn because(phase: &Phase, at: usize, finding: &Finding, owners: &BTreeMap<String, u32>) -> Option<String> {
+    let step = &phase.steps[at];
     let code = finding.code.as_str();
     if outage::is_outage(step) {
         return Some("the step is an outage, and says so".to_owned());
@@ -158,9 +180,28 @@ fn because(phase: &Phase, step: &Step, finding: &Finding) -> Option<String> {
     if !BREAKS_CLIENTS.contains(&code) {
         return None;
     }
-    let before = phase.steps.iter().take_while(|other| other.id != step.id);
-    let asked = before.filter(|other| matches!(other.action, Action::Manual { .. })).last()?;
+    let asked = asked_before(phase, at, owners)?;
     Some(format!("a person says first, at {}, that nothing needs it any more", asked.id))
+}
+
+/// The question that was put to a person about this step: by the same statement, and not about an outage of its own.
+fn asked_before<'a>(phase: &'a Phase, at: usize, owners: &BTreeMap<String, u32>) -> Option<&'a Step> {
+    let step = &phase.steps[at];
+    let of_it = |other: &Step| match owners.get(&other.id) {
+        Some(owner) => owners.get(&step.id) == Some(owner),
+        None => other.id == ready(step),
+    };
+    let asks = |(place, other): &(usize, &Step)| {
+        matches!(other.action, Action::Manual { .. })
+            && of_it(other)
+            && !phase.steps.get(place + 1).is_some_and(outage::is_outage)
+    };
+    phase.steps[..at].iter().enumerate().rfind(asks).map(|(_, other)| other)
+}
+
+/// The id of the question whether clients are ready for a step.
+fn ready(step: &Step) -> String {
+    format!("{}-ready", step.id)
 }
 
 /// Whether the step gives the name of the renamed column to another.
@@ -172,7 +213,7 @@ fn takes_its_place(step: &Step, finding: &Finding) -> bool {
 
 /// What clients notice is confirmed by a person, in a step of its own before it.
 fn ask_before(phase: &mut Phase, at: usize, finding: &Finding) -> String {
-    let id = format!("{}-ready", phase.steps[at].id);
+    let id = ready(&phase.steps[at]);
     let mut asked = Step::new(
         id.clone(),
         format!("make sure that clients are ready for {}", phase.steps[at].id),

@@ -18,12 +18,12 @@ mod measure;
 mod numbers;
 mod outage;
 mod partition;
+mod remade;
 mod rename;
 mod rows;
 mod template;
 mod text;
 mod type_change;
-mod view;
 mod world;
 
 use std::collections::BTreeMap;
@@ -99,18 +99,18 @@ const BREAKS_ON_FILE: &str =
 pub fn rollout(script: &Script, text: &str, catalog: &Catalog, options: &RolloutOptions) -> Rollout {
     let version = if catalog.server.version_num > 0 { catalog.server.major() } else { options.version };
     // What our own review finds dangerous in the end had no way; it goes as it was written, and says so.
-    let mut without_way = BTreeMap::new();
+    let mut without_way: BTreeMap<u32, NoRoute> = BTreeMap::new();
     loop {
         let (made, dangers) = attempt(script, text, catalog, version, &options.title, &without_way);
         if dangers.is_empty() {
             return made;
         }
-        let of_file = dangers.into_iter().map(|(number, why)| {
+        let of_file = dangers.into_iter().map(|(number, no)| {
             let alone = script.statements.iter().filter(|one| one.number == number).cloned().collect();
             let alone = Script { statements: alone, ..Script::default() };
             let (made, dangers) = attempt(&alone, text, catalog, version, &options.title, &BTreeMap::new());
             let has_way = dangers.is_empty() && made.refusals.is_empty();
-            (number, if has_way { format!("{BREAKS_ON_FILE} ({why})") } else { why })
+            (number, if has_way { no.because_of(BREAKS_ON_FILE) } else { no })
         });
         without_way.extend(of_file);
     }
@@ -123,22 +123,28 @@ fn attempt(
     catalog: &Catalog,
     version: u32,
     title: &str,
-    without_way: &BTreeMap<u32, String>,
-) -> (Rollout, BTreeMap<u32, String>) {
+    without_way: &BTreeMap<u32, NoRoute>,
+) -> (Rollout, BTreeMap<u32, NoRoute>) {
     let world = World::new(text, catalog, &script.statements, version);
     let mut draft = Draft::default();
     for located in &script.statements {
         draft.begin(located);
         let (before, names) = (draft.mark(), world.mark());
+        if let Some(group) = remade::of(&world, located.number) {
+            let no = group.numbers().find_map(|number| without_way.get(&number).cloned());
+            remade::take(&mut draft, &world, located, group, no);
+            continue;
+        }
         let made = match without_way.get(&located.number) {
-            Some(why) => Err(NoRoute::new(why)),
+            Some(no) => Err(no.clone()),
             None => statement(&mut draft, &world, located),
         };
         if let Err(no) = made {
             draft.restore(&before);
             world.restore(names);
             let undo = inverse::of(&world, &located.statement);
-            outage::settle(&mut draft, &world, no, &located.statement, located_text(located), undo);
+            let texts = vec![located_text(located)];
+            outage::settle(&mut draft, &world, no, &located.statement, texts, undo);
         }
     }
     let (notes, owners) = (std::mem::take(&mut draft.notes), std::mem::take(&mut draft.owners));
@@ -155,8 +161,8 @@ fn attempt(
     };
     measure::measure(&mut plan, catalog, version);
     outage::say(&mut plan, &mut refusals, catalog);
-    let dangers = judge::judge(&mut plan, catalog, version);
-    let of_statement = |danger: Danger| Some((*owners.get(&danger.step)?, danger.message));
+    let dangers = judge::judge(&mut plan, catalog, version, &owners);
+    let of_statement = |danger: Danger| Some((*owners.get(&danger.step)?, danger.no));
     (Rollout { plan, refusals }, dangers.into_iter().filter_map(of_statement).collect())
 }
 
@@ -187,16 +193,15 @@ fn statement(draft: &mut Draft, world: &World<'_>, located: &Located) -> Result<
             index::drop(draft, world, located, drop);
             Ok(())
         }
-        Statement::Drop(drop) if view::waits(world, located, drop) => Ok(()),
         Statement::Drop(drop) => drop::object(draft, world, located, drop),
-        Statement::CreateView(create) if view::create(draft, world, located, create) => Ok(()),
         Statement::CreateTable(create) => partition::create(draft, world, located, create),
         Statement::Reindex(reindex) => index::reindex(draft, world, located, reindex),
         Statement::Query(query) => body::query(draft, world, located, query),
         Statement::Do(block) => body::block(draft, world, located, block),
         Statement::Call(_) => body::call(draft, world, located),
-        // It runs nothing yet.
+        // It runs nothing yet, and what runs is written out.
         Statement::Prepare(_) => Ok(()),
+        Statement::Opaque { keyword } if keyword.starts_with("DEALLOCATE") => Ok(()),
         Statement::Execute(execute) => body::execute(draft, world, located, execute),
         Statement::Refresh(refresh) if !refresh.is_concurrent => {
             let Some(view) = world.filled(&refresh.view) else { return as_it_is(draft, world, located) };
@@ -246,19 +251,31 @@ fn as_it_is(draft: &mut Draft, world: &World<'_>, located: &Located) -> Result<(
             located.number, title
         ));
     }
+    if let Some(no) = remade::comes_too_early(world, located) {
+        return Err(no);
+    }
+    let stage = stage_of(draft, world, &located.text);
     match &located.statement {
         Statement::CreateTable(create) => world.makes(&create.name),
         Statement::CreateTableAs(create) => world.makes(&create.name),
         _ => {}
     }
+    if stage != Stage::Expand
+        && let Some(made) = remade::made(world, &located.statement)
+    {
+        world.makes_late(&made.name.name);
+    }
     if !effects.may_be_in_transaction {
-        draft.alone(Stage::Expand, title, text, None, inverse::of(world, &located.statement));
+        draft.alone(stage, title, text, None, inverse::of(world, &located.statement));
     } else {
-        let is_late = view::is_said_of_rebuilt(world, &located.statement);
-        let stage = if is_late { Stage::Switch } else { Stage::Expand };
         draft.transaction(stage, title, vec![text], inverse::of(world, &located.statement));
     }
     Ok(())
+}
+
+/// The first phase, unless it names what is not there by then.
+fn stage_of(draft: &Draft, world: &World<'_>, text: &str) -> Stage {
+    if world.is_late(text) { draft.latest() } else { Stage::Expand }
 }
 
 /// Clauses that cost nothing stay together as they were written; the others go their own ways.
@@ -299,11 +316,12 @@ fn alter_statement(
     }
     for clause in together {
         let undo = inverse::of_clause(world, alter, clause.clause);
-        draft.transaction(Stage::Expand, clause.title(), vec![clause.statement()], undo);
+        let stage = stage_of(draft, world, &clause.statement());
+        draft.transaction(stage, clause.title(), vec![clause.statement()], undo);
     }
     for (clause, no) in without_way {
         let undo = inverse::of_clause(world, alter, clause.clause);
-        outage::settle(draft, world, no, &clause.alone(), clause.statement(), undo);
+        outage::settle(draft, world, no, &clause.alone(), vec![clause.statement()], undo);
     }
     Ok(())
 }
@@ -311,6 +329,15 @@ fn alter_statement(
 /// Whether the clause has a way of its own.
 fn take_route(draft: &mut Draft, world: &World<'_>, clause: &Clause<'_>) -> Result<bool, NoRoute> {
     let table = world.filled(&clause.alter.name);
+    if let Action::SetType { column, .. } | Action::DropColumn { column, is_cascade: false, .. } =
+        &clause.clause.action
+        && let Some(relation) = world.relation(&clause.alter.name)
+        && !(table.is_some()
+            && (disturbs(world, clause) || matches!(clause.clause.action, Action::DropColumn { .. })))
+        && remade::change_under_views(draft, world, clause, relation, &column.name)?
+    {
+        return Ok(true);
+    }
     match (&clause.clause.action, table) {
         (Action::RenameTo { to }, _) if clause.alter.kind == ObjectKind::Table => {
             drop::rename_table(draft, world, clause, to);
@@ -350,6 +377,7 @@ fn take_route(draft: &mut Draft, world: &World<'_>, clause: &Clause<'_>) -> Resu
                 return Ok(false);
             }
             let change = type_change::Change {
+                number: clause.number,
                 column,
                 type_name,
                 collation: collation.as_ref(),
@@ -393,7 +421,7 @@ fn domain(draft: &mut Draft, world: &World<'_>, located: &Located, alter: &Alter
     let text = template!("validate_domain").with(&with);
     let check = crate::parse(&text).statements;
     let check = check.first().map_or(&located.statement, |located| &located.statement);
-    outage::settle(draft, world, NoRoute::new(why), check, text, Undo::WithAnother);
+    outage::settle(draft, world, NoRoute::new(why), check, vec![text], Undo::WithAnother);
     Ok(())
 }
 
@@ -403,14 +431,19 @@ fn rows_statement(
     located: &Located,
     query: &Query,
 ) -> Result<(), NoRoute> {
+    if let Some(no) = remade::comes_too_early(world, located) {
+        return Err(no);
+    }
     if matches!(query.kind, QueryKind::Update | QueryKind::Delete)
+        && !world.is_late(&located.text)
         && let Some(target) = &query.target
         && let Some(table) = world.filled(&target.name)
     {
         return rows::change(draft, world, located, query, table);
     }
     let title = short(&located.text);
-    draft.transaction(Stage::Backfill, title, vec![located_text(located)], Undo::Impossible);
+    let stage = if world.is_late(&located.text) { draft.latest() } else { Stage::Backfill };
+    draft.transaction(stage, title, vec![located_text(located)], Undo::Impossible);
     Ok(())
 }
 

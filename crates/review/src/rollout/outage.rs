@@ -3,12 +3,12 @@
 //! What can be no step of a plan at all is left out, and said. Not for: deciding that there is no way (see the
 //! routes).
 
-use posthaste_base::catalog::Catalog;
+use posthaste_base::catalog::{Catalog, Name};
 use posthaste_report::{Accepted, Action, Effect, Lock, LockMode, Locked, Plan, Step};
 
 use super::draft::{Draft, Undo};
-use super::measure;
 use super::world::World;
+use super::{measure, remade};
 use crate::config::Thresholds;
 use crate::model;
 use crate::severity::{Work, duration, seconds, size};
@@ -45,6 +45,7 @@ pub struct Outage {
 }
 
 /// Why a form has no route.
+#[derive(Clone)]
 pub(crate) struct NoRoute {
     pub(super) why: String,
     /// Whether a plan can run it as it was written.
@@ -61,33 +62,66 @@ impl NoRoute {
     pub(super) fn at_all(why: impl Into<String>) -> Self {
         Self { why: why.into(), can_be_step: false }
     }
+
+    /// With a reason of which this one is only the sign.
+    pub(super) fn because_of(self, why: &str) -> Self {
+        Self { why: format!("{why} ({})", self.why), ..self }
+    }
 }
 
-/// Puts what has no way into the plan as it was written, with its own step before it for a person.
+/// Puts what has no way into the plan as it was written, with its own step before it for a person. `texts` is the
+/// statement, and what goes with it.
 pub(super) fn settle(
     draft: &mut Draft,
     world: &World<'_>,
     no: NoRoute,
     statement: &Statement,
-    text: String,
+    texts: Vec<String>,
     undo: Undo,
 ) {
+    let title = super::short(texts.last().map_or("", String::as_str));
+    let (no, texts, undo) = with_views(draft, world, no, statement, texts, undo);
     let effects = model::effects(statement, world.catalog, world.version);
     let bytes = measure::bytes(&effects, world.catalog);
     let locks = effects.locks.into_iter().filter(|lock| lock.mode.blocks_writes()).collect();
     let mut step = None;
     if no.can_be_step {
         let stage = draft.latest();
-        let title = super::short(&text);
         draft.manual(stage, format!("begin the outage for `{title}`"), "");
         let action = if effects.may_be_in_transaction {
-            Action::Transaction { statements: vec![text] }
+            Action::Transaction { statements: texts }
         } else {
-            Action::Alone { statement: text, index: None }
+            Action::Alone { statement: texts.concat(), index: None }
         };
         step = Some(draft.add(stage, format!("{title}, in an outage"), action, undo));
     }
     draft.refuse(no.why, step, Outage { locks, bytes, ..Outage::default() });
+}
+
+/// A change of a column takes the views along that the file drops before it and makes again after it.
+fn with_views(
+    draft: &mut Draft,
+    world: &World<'_>,
+    no: NoRoute,
+    statement: &Statement,
+    texts: Vec<String>,
+    undo: Undo,
+) -> (NoRoute, Vec<String>, Undo) {
+    let Statement::Alter(alter) = statement else { return (no, texts, undo) };
+    let Some(table) = world.relation(&alter.name).filter(|_| no.can_be_step) else {
+        return (no, texts, undo);
+    };
+    let changed = alter.clauses.iter().filter_map(|clause| match &clause.action {
+        crate::statement::Action::SetType { column, .. } => Some(&column.name),
+        _ => None,
+    });
+    let mut readers: Vec<&Name> = changed.flat_map(|column| remade::readers(table, column)).collect();
+    readers.dedup();
+    match remade::around_change(draft, world, draft.number(), &table.name.name, &readers) {
+        Ok(None) => (no, texts, undo),
+        Ok(Some(around)) => (no, [around.before, texts, around.after].concat(), Undo::Impossible),
+        Err(fails) => (fails, texts, undo),
+    }
 }
 
 /// Says at each of the steps what it costs, once they are measured.

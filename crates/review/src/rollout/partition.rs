@@ -49,6 +49,9 @@ pub(super) fn create(
     }
     let (check, declare) = prove_none(draft, default, &none);
     let title = format!("make {} a partition of {}", table.name, parent.name.name);
+    if !is_plain {
+        world.makes_late(&table.name);
+    }
     let with = [("table", of.as_str()), ("partition", &quoted), ("bound", bound)];
     if is_plain {
         let undo = Undo::By(vec![template!("detach_at_once").with(&with)]);
@@ -90,7 +93,8 @@ pub(super) fn attach(
             }
             _ => {
                 let undo = Undo::Impossible;
-                draft.transaction(Stage::Expand, clause.title(), vec![clause.statement()], undo);
+                let stage = super::stage_of(draft, world, &clause.statement());
+                draft.transaction(stage, clause.title(), vec![clause.statement()], undo);
                 Ok(())
             }
         };

@@ -16,10 +16,12 @@ use posthaste_report::Batches;
 use super::draft::{Draft, Stage, Undo};
 use super::template::template;
 use super::world::World;
-use super::{NoRoute, rows, view};
+use super::{NoRoute, remade, rows};
 use crate::statement::{Expression, Identifier, ObjectName, TypeName};
 
 pub(super) struct Change<'a> {
+    /// Of its statement.
+    pub number: u32,
     pub column: &'a Identifier,
     pub type_name: &'a TypeName,
     pub collation: Option<&'a ObjectName>,
@@ -64,8 +66,8 @@ pub(super) fn change(
     if let Some(no) = super::column::is_checked(world, change.type_name) {
         return Err(no);
     }
-    let readers: Vec<&Name> = views_on(table, &column.name).collect();
-    let views = view::around_swap(draft, world, &column.name, &readers)?;
+    let readers = remade::readers(table, &column.name);
+    let views = remade::around_change(draft, world, change.number, &column.name, &readers)?;
     let subject = subject(world, table, column, change);
     world.put_successor(&table.name, &column.name, &subject.successor);
     let expression = match change.using {
@@ -208,14 +210,6 @@ fn is_view(dependent: &Dependent) -> bool {
     dependent.kind == "view"
 }
 
-/// Views that read the column.
-fn views_on<'a>(table: &'a Relation, column: &'a String) -> impl Iterator<Item = &'a Name> {
-    let reads = move |dependent: &&Dependent| {
-        is_view(dependent) && (dependent.columns.is_empty() || dependent.columns.contains(column))
-    };
-    table.dependents.iter().filter(reads).map(|dependent| &dependent.name)
-}
-
 fn is_read_by_generated(table: &Relation, column: &str) -> bool {
     table.columns.iter().any(|known| known.generated.is_some() && mentions(known.default.as_ref(), column))
 }
@@ -283,19 +277,20 @@ fn subject<'a>(
 ) -> Subject<'a> {
     let sync = |end: &str| {
         let name = world.free_name(&format!("{}_{}_{end}", table.name.name, column.name));
+        let trigger = world.free_name(&format!("zzz_{name}"));
         Sync {
             function: Name::new(&table.name.schema, &name).quoted(),
             // Triggers fire by name; this one must see what all others made of the row.
-            trigger: identifier(&format!("zzz_{name}")),
-            name: format!("zzz_{name}"),
+            trigger: identifier(&trigger),
+            name: trigger,
         }
     };
     Subject {
         table,
         column,
         quoted: table.name.quoted(),
-        successor: format!("{}_new", column.name),
-        former: format!("{}_old", column.name),
+        successor: world.free_column(table, &format!("{}_new", column.name)),
+        former: world.free_column(table, &format!("{}_old", column.name)),
         forward: sync("sync"),
         backward: is_plain_cast(change).then(|| sync("back")),
         sequence: sequence_of(world, table, column),

@@ -2,12 +2,13 @@
 //!
 //! Not for: deciding anything about a statement.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{OnceCell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 
 use posthaste_base::catalog::{Catalog, Index, Name, Relation, RelationKind};
 use posthaste_base::quote::identifier;
 
+use super::remade::{Remade, mentions};
 use crate::statement::{Action, ColumnDefinition, Located, ObjectName, Span, Statement};
 
 /// PostgreSQL cuts names at so many bytes.
@@ -23,16 +24,25 @@ pub(super) struct World<'a> {
     made: RefCell<BTreeSet<Name>>,
     /// Names that the plan has given away.
     taken: RefCell<BTreeSet<String>>,
+    /// Names of columns that the plan has given away.
+    columns: RefCell<BTreeSet<(Name, String)>>,
     /// Columns whose type the plan changes, with what their successors are called until the swap.
     successors: RefCell<BTreeMap<(Name, String), String>>,
-    /// Whether the views that the file makes anew have their place in the plan.
-    are_views_done: Cell<bool>,
+    /// Constraints of columns whose type changes, with what those of their successors are called until the swap.
+    beside: RefCell<BTreeMap<(Name, String), String>>,
+    /// What the file drops and makes again; looked for once.
+    pub groups: OnceCell<Vec<Remade>>,
+    /// Those of them that have their place in the plan, by the statement that drops it.
+    remade: RefCell<BTreeSet<u32>>,
+    /// What is there only from the switch on.
+    late: RefCell<BTreeSet<String>>,
 }
 
 /// What the plan has promised so far.
 pub(super) struct Promises {
     successors: BTreeMap<(Name, String), String>,
-    are_views_done: bool,
+    remade: BTreeSet<u32>,
+    late: BTreeSet<String>,
 }
 
 impl<'a> World<'a> {
@@ -44,24 +54,54 @@ impl<'a> World<'a> {
             version,
             made: RefCell::default(),
             taken: RefCell::default(),
+            columns: RefCell::default(),
             successors: RefCell::default(),
-            are_views_done: Cell::default(),
+            beside: RefCell::default(),
+            groups: OnceCell::default(),
+            remade: RefCell::default(),
+            late: RefCell::default(),
         }
     }
 
     /// What the plan has promised of columns, to go back to.
     pub(super) fn mark(&self) -> Promises {
-        Promises { successors: self.successors.borrow().clone(), are_views_done: self.are_views_done.get() }
+        Promises {
+            successors: self.successors.borrow().clone(),
+            remade: self.remade.borrow().clone(),
+            late: self.late.borrow().clone(),
+        }
     }
 
     pub(super) fn restore(&self, mark: Promises) {
         self.successors.replace(mark.successors);
-        self.are_views_done.set(mark.are_views_done);
+        self.remade.replace(mark.remade);
+        self.late.replace(mark.late);
     }
 
-    /// True for the first who makes the views of the file anew.
-    pub(super) fn take_views(&self) -> bool {
-        !self.are_views_done.replace(true)
+    /// True for the first who gives what is dropped there, and made again, its place in the plan.
+    pub(super) fn takes(&self, from: u32) -> bool {
+        self.remade.borrow_mut().insert(from)
+    }
+
+    pub(super) fn is_taken(&self, from: u32) -> bool {
+        self.remade.borrow().contains(&from)
+    }
+
+    /// What is there from the switch on: nothing that names it can be said before.
+    pub(super) fn makes_late(&self, name: &str) {
+        self.late.borrow_mut().insert(name.to_owned());
+    }
+
+    pub(super) fn is_late(&self, text: &str) -> bool {
+        self.late.borrow().iter().any(|name| mentions(text, name))
+    }
+
+    /// What was dropped is new when it comes back.
+    pub(super) fn makes_again(&self, name: &Name, is_late: bool) {
+        self.made.borrow_mut().insert(name.clone());
+        if is_late {
+            self.makes_late(&name.name);
+        }
     }
 
     pub(super) fn cut(&self, span: Span) -> &'a str {
@@ -76,6 +116,11 @@ impl<'a> World<'a> {
         if let Some((_, index)) = self.catalog.index(name.schema.as_deref(), &name.name) {
             return index.name.clone();
         }
+        self.in_path(name)
+    }
+
+    /// The name in the first schema that is searched, when it has none.
+    pub(super) fn in_path(&self, name: &ObjectName) -> Name {
         let first = self.catalog.search_path.iter().find(|schema| *schema != "pg_catalog");
         name.in_schema(first.map_or("public", String::as_str))
     }
@@ -197,12 +242,35 @@ impl<'a> World<'a> {
                         || relation.indexes.iter().any(|index| index.name.name == name)
                         || relation.constraints.iter().any(|constraint| constraint.name == name)
                 })
+                || self.catalog.sequences.iter().any(|sequence| sequence.name.name == name)
         };
-        let numbered = (1_u32..).map(|number| cut_name(base, &number.to_string()));
-        let mut names = std::iter::once(cut_name(base, "")).chain(numbered);
-        let name = names.find(|name| !is_used(name)).unwrap_or_else(|| base.to_owned());
+        let name = first_free(base, is_used);
         self.taken.borrow_mut().insert(name.clone());
         name
+    }
+
+    /// A name that no column of the table has, nor gets by the file.
+    pub(super) fn free_column(&self, table: &Relation, base: &str) -> String {
+        let named = ObjectName::new(Some(&table.name.schema), &table.name.name);
+        let of = |column: &str| (table.name.clone(), column.to_owned());
+        let column = first_free(base, |column| {
+            table.columns.iter().any(|known| known.name == column)
+                || self.adds_column(&named, column)
+                || self.columns.borrow().contains(&of(column))
+        });
+        self.columns.borrow_mut().insert(of(&column));
+        column
+    }
+
+    /// What the constraint is called, until the swap, that does for a successor what that one does.
+    pub(super) fn beside(&self, table: &Name, constraint: &str) -> String {
+        let key = (table.clone(), constraint.to_owned());
+        let known = self.beside.borrow().get(&key).cloned();
+        known.unwrap_or_else(|| {
+            let name = self.free_name(&format!("{constraint}_new"));
+            self.beside.borrow_mut().insert(key, name.clone());
+            name
+        })
     }
 
     /// Whether a statement after this one adds a constraint of that name to that table again.
@@ -230,6 +298,13 @@ impl<'a> World<'a> {
         .flatten()
         .any(|clause| matches!(&clause.action, Action::DropConstraint { constraint: name, .. } if *name == constraint))
     }
+}
+
+/// The name itself, or with a number.
+fn first_free(base: &str, is_used: impl Fn(&str) -> bool) -> String {
+    let numbered = (1_u32..).map(|number| cut_name(base, &number.to_string()));
+    let mut names = std::iter::once(cut_name(base, "")).chain(numbered);
+    names.find(|name| !is_used(name)).unwrap_or_else(|| base.to_owned())
 }
 
 /// `base` and `end` joined, the base cut so that both fit.

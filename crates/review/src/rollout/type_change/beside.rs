@@ -29,6 +29,8 @@ pub(super) struct Pair {
     pub schema: String,
     pub new: String,
     pub wanted: String,
+    /// What the old one is called from the swap on.
+    pub old: String,
 }
 
 /// A unique constraint or a primary key with its index.
@@ -47,8 +49,8 @@ pub(super) struct Key {
 pub(super) struct Own {
     pub new: String,
     pub wanted: String,
-    /// The old one went with the swap of the column that it leads to.
-    pub is_old_gone: bool,
+    /// What the old one is called from the swap on; none where it went with the swap of the column that it leads to.
+    pub old: Option<String>,
 }
 
 pub(super) struct Incoming {
@@ -57,6 +59,8 @@ pub(super) struct Incoming {
     pub wanted: String,
     /// What stands for the successor; none where the referring column has a successor of its own, which brings it.
     pub new: Option<String>,
+    /// What stands for that successor's, once the swap is taken back.
+    pub beside: String,
     pub back: String,
     /// To the former column.
     pub former_body: String,
@@ -121,7 +125,8 @@ fn build_index(
     index::build(draft, Stage::Validate, unique, &name, &subject.table.name, &definition);
     let wanted = old.name.name.clone();
     if old.constraint.is_none() {
-        beside.indexes.push(Pair { schema: old.name.schema.clone(), new, wanted });
+        let old_name = world.free_name(&format!("{wanted}_old"));
+        beside.indexes.push(Pair { schema: old.name.schema.clone(), new, wanted, old: old_name });
         return;
     }
     let served = subject.table.constraints.iter().find(|known| Some(&known.name) == old.constraint.as_ref());
@@ -129,11 +134,7 @@ fn build_index(
     beside.keys.push(Key {
         new,
         is_primary: old.is_primary,
-        back: if old.is_primary {
-            world.free_name(&format!("{wanted}_back"))
-        } else {
-            format!("{wanted}_old")
-        },
+        back: world.free_name(&format!("{wanted}_{}", if old.is_primary { "back" } else { "old" })),
         former_definition: index_definition(&moved(old, subject, &subject.former)),
         timing: definition.rsplit_once(')').map_or("", |(_, timing)| timing).to_owned(),
         wanted,
@@ -153,12 +154,14 @@ fn build_on_partitions(
         schema: old.name.schema.clone(),
         new: world.free_name(&format!("{}_new", old.name.name)),
         wanted: old.name.name.clone(),
+        old: world.free_name(&format!("{}_old", old.name.name)),
     };
     let mut pairs = vec![pair(old)];
     let top = Name::new(&pairs[0].schema, &pairs[0].new);
     let mut names = |child: &Relation, above: &Name| {
         let above = pairs.iter().find(|pair| pair.new == above.name).map(|pair| &pair.wanted);
-        let is_part = |index: &&Index| index.parent.as_ref().map(|parent| &parent.name) == above;
+        let is_part =
+            |index: &&Index| above.is_some() && index.parent.as_ref().map(|parent| &parent.name) == above;
         match child.indexes.iter().find(is_part) {
             Some(part) => {
                 let pair = pair(part);
@@ -199,7 +202,7 @@ fn own_constraints<'a>(subject: &Subject<'a>) -> impl Iterator<Item = &'a Constr
 }
 
 fn declare_own(draft: &mut Draft, world: &World<'_>, subject: &Subject<'_>, old: &Constraint) -> Own {
-    let new = world.free_name(&format!("{}_new", old.name));
+    let new = world.beside(&subject.table.name, &old.name);
     let of_successor = |column: &String| {
         if *column == subject.column.name { subject.successor.clone() } else { column.clone() }
     };
@@ -228,7 +231,8 @@ fn declare_own(draft: &mut Draft, world: &World<'_>, subject: &Subject<'_>, old:
     if old.is_validated {
         constraint::validate(draft, &subject.table.name, &new);
     }
-    Own { new, wanted: old.name.clone(), is_old_gone }
+    let old_name = (!is_old_gone).then(|| world.free_name(&format!("{}_old", old.name)));
+    Own { new, wanted: old.name.clone(), old: old_name }
 }
 
 fn declare_incoming(
@@ -250,6 +254,7 @@ fn declare_incoming(
     let mut found = Incoming {
         wanted: old.name.clone(),
         new: None,
+        beside: world.beside(&relation.name, &old.name),
         back: world.free_name(&format!("{}_back", old.name)),
         former_body: body(&subject.former),
         is_validated: old.is_validated,
@@ -258,7 +263,7 @@ fn declare_incoming(
     if brings_its_own(world, relation, old) {
         return found;
     }
-    let new = world.free_name(&format!("{}_new", old.name));
+    let new = found.beside.clone();
     let title = format!("declare {new} on {}, for new rows", relation.name.name);
     declare(draft, title, &found.table, &new, add(&found.table, &new, &body(&subject.successor)));
     if old.is_validated {

@@ -9,8 +9,8 @@ use posthaste_base::quote::{identifier, literal};
 use posthaste_report::Action;
 
 use super::super::draft::{Draft, Stage, Undo};
+use super::super::remade::Around;
 use super::super::template::{Template, template};
-use super::super::view::Rebuilt;
 use super::super::world::{World, default_name};
 use super::super::{constraint, index};
 use super::beside::{Beside, Incoming, Key, add, not_null_name};
@@ -22,14 +22,16 @@ pub(super) fn swap(
     world: &World<'_>,
     subject: &Subject<'_>,
     beside: &Beside,
-    views: Option<Rebuilt>,
+    views: Option<Around>,
 ) {
     let undo = match &subject.backward {
         Some(sync) if views.is_none() => Undo::By(backward(world, subject, beside, sync)),
         _ => Undo::Impossible,
     };
-    let views = views.unwrap_or_default();
-    let statements = [views.drops, forward(world, subject, beside), views.creates].concat();
+    let mut statements = forward(world, subject, beside);
+    if let Some(views) = views {
+        statements = [views.before, statements, views.after].concat();
+    }
     let title =
         format!("put the successor in the place of {}.{}", subject.table.name.name, subject.column.name);
     draft.transaction(Stage::Switch, title, statements, undo);
@@ -53,7 +55,7 @@ fn forward(world: &World<'_>, subject: &Subject<'_>, beside: &Beside) -> Vec<Str
             rename_constraint(&subject.quoted, &key.wanted, &key.back)
         });
     }
-    all.extend(move_numbers(subject, [column, successor], "new"));
+    all.extend(move_numbers(world, subject, [column, successor], "new"));
     if beside.not_null_check.is_some() {
         // Until the last step the former column may hold no value for what its type cannot hold.
         all.push(of_column(subject, column, template!("drop_not_null")));
@@ -62,13 +64,13 @@ fn forward(world: &World<'_>, subject: &Subject<'_>, beside: &Beside) -> Vec<Str
     all.push(rename_column(subject, successor, column));
     all.extend(name_not_null(world, subject, successor));
     for own in &beside.own {
-        if !own.is_old_gone {
-            all.push(rename_constraint(&subject.quoted, &own.wanted, &format!("{}_old", own.wanted)));
+        if let Some(old) = &own.old {
+            all.push(rename_constraint(&subject.quoted, &own.wanted, old));
         }
         all.push(rename_constraint(&subject.quoted, &own.new, &own.wanted));
     }
     for pair in &beside.indexes {
-        all.push(rename_index(&pair.schema, &pair.wanted, &format!("{}_old", pair.wanted)));
+        all.push(rename_index(&pair.schema, &pair.wanted, &pair.old));
         all.push(rename_index(&pair.schema, &pair.new, &pair.wanted));
     }
     all.extend(beside.keys.iter().map(|key| take_over(subject, key, &key.new)));
@@ -94,11 +96,11 @@ fn backward(world: &World<'_>, subject: &Subject<'_>, beside: &Beside, sync: &Sy
         all.push(drop_named(&key.table, &key.wanted));
         if key.new.is_none() {
             // That of a successor, which leads to the key that goes now.
-            all.push(drop_named(&key.table, &format!("{}_new", key.wanted)));
+            all.push(drop_named(&key.table, &key.beside));
         }
     }
     all.extend(beside.keys.iter().map(|key| constraint::drop_constraint(&subject.quoted, &key.wanted)));
-    all.extend(move_numbers(subject, [column, former], "back"));
+    all.extend(move_numbers(world, subject, [column, former], "back"));
     if beside.not_null_check.is_some() {
         // Nothing fills it any more.
         all.push(of_column(subject, column, template!("drop_not_null")));
@@ -108,13 +110,13 @@ fn backward(world: &World<'_>, subject: &Subject<'_>, beside: &Beside, sync: &Sy
     all.extend(name_not_null(world, subject, former));
     for own in &beside.own {
         all.push(rename_constraint(&subject.quoted, &own.wanted, &own.new));
-        if !own.is_old_gone {
-            all.push(rename_constraint(&subject.quoted, &format!("{}_old", own.wanted), &own.wanted));
+        if let Some(old) = &own.old {
+            all.push(rename_constraint(&subject.quoted, old, &own.wanted));
         }
     }
     for pair in &beside.indexes {
         all.push(rename_index(&pair.schema, &pair.wanted, &pair.new));
-        all.push(rename_index(&pair.schema, &format!("{}_old", pair.wanted), &pair.wanted));
+        all.push(rename_index(&pair.schema, &pair.old, &pair.wanted));
     }
     for key in &beside.keys {
         all.push(if key.is_primary {
@@ -195,10 +197,16 @@ fn name_not_null(world: &World<'_>, subject: &Subject<'_>, made_on: &str) -> Opt
 }
 
 /// The default, the sequence of a serial, or the identity goes from the first column to the second.
-fn move_numbers(subject: &Subject<'_>, [from, to]: [&String; 2], end: &str) -> Vec<String> {
+fn move_numbers(
+    world: &World<'_>,
+    subject: &Subject<'_>,
+    [from, to]: [&String; 2],
+    end: &str,
+) -> Vec<String> {
     let to_quoted = identifier(to);
     if let (Some(kind), Some(sequence)) = (&subject.column.identity, subject.sequence) {
-        let name = Name::new(&sequence.name.schema, format!("{}_{end}", sequence.name.name));
+        let name = world.free_name(&format!("{}_{end}", sequence.name.name));
+        let name = Name::new(&sequence.name.schema, name);
         let kind = if kind == "a" { "always" } else { "by default" };
         return vec![
             template!("add_identity").with(&[
