@@ -116,6 +116,9 @@ async fn names_that_are_taken_or_too_long_get_others() {
          create table log_2_a partition of log_2 for values with (modulus 1, remainder 0); \
          grant select on log_2 to public; comment on table log_2_a is 'x'",
         "alter table log alter note type bigint",
+        "drop index iiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiii; \
+         create index iiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiii on book (price desc, price_new)",
+        "drop index if exists customer_code; create index customer_code on customer (code)",
         "prepare away as delete from customer where id = 1; execute away; deallocate away",
     ])
     .await;

@@ -7,7 +7,7 @@ use super::draft::{Draft, Stage, Undo};
 use super::template::template;
 use super::world::{World, default_name, index_definition};
 use super::{NoRoute, located_text};
-use crate::statement::{CreateIndex, Drop, Located, Reindex, ReindexKind};
+use crate::statement::{CreateIndex, Drop, Located, ObjectKind, Reindex, ReindexKind, Statement};
 
 pub(super) fn create(
     draft: &mut Draft,
@@ -21,11 +21,23 @@ pub(super) fn create(
         None => default_name(&table.name, &key_names(create), "idx"),
     };
     let index = Name::new(&table.schema, &name);
-    if create.if_not_exists && world.catalog.index(Some(&table.schema), &name).is_some() {
+    let there = world.catalog.index(Some(&table.schema), &name);
+    let is_dropped = there.is_some() && is_dropped_before(world, located.number, &index);
+    if create.if_not_exists && there.is_some() && !is_dropped {
         draft.note(format!("The index {name} is there already, so that IF NOT EXISTS leaves it as it is."));
         return Ok(());
     }
-    let Some(relation) = world.filled(&create.table) else {
+    let replaced = there.filter(|(_, old)| is_dropped && is_plain(old));
+    let relation = world.filled(&create.table);
+    if is_dropped
+        && (replaced.is_none() || relation.is_none_or(|one| one.kind == RelationKind::PartitionedTable))
+    {
+        return Err(NoRoute::at_all(format!(
+            "the index {name} is dropped last, and is there until then; drop it in a migration before this one, or give \
+             the new one another name"
+        )));
+    }
+    let Some(relation) = relation else {
         draft.transaction(
             super::stage_of(draft, world, &located.text),
             format!("index {name} of a new table"),
@@ -49,8 +61,69 @@ pub(super) fn create(
         draft.transaction(Stage::Validate, title, vec![located_text(located)], Undo::By(vec![undo]));
         return Ok(());
     }
-    build(draft, Stage::Validate, unique, &index, &table, definition);
+    match replaced {
+        Some((on, old)) => replace(draft, world, on, old, &|draft, new| {
+            build(draft, Stage::Validate, unique, new, &table, definition);
+        }),
+        None => build(draft, Stage::Validate, unique, &index, &table, definition),
+    }
     Ok(())
+}
+
+/// Whether the file drops that index before the statement.
+fn is_dropped_before(world: &World<'_>, number: u32, index: &Name) -> bool {
+    let drops = |located: &Located| match &located.statement {
+        Statement::Drop(drop) if drop.kind == ObjectKind::Index => {
+            drop.targets.iter().any(|target| world.name(&target.name) == *index)
+        }
+        _ => false,
+    };
+    world.statements.iter().any(|located| located.number < number && drops(located))
+}
+
+/// Whether it can be dropped by itself, while all goes on.
+fn is_plain(index: &Index) -> bool {
+    !index.is_partitioned && index.constraint.is_none()
+}
+
+/// Whether a later statement builds another index of that name, which takes its place.
+fn comes_back(world: &World<'_>, number: u32, table: &Relation, index: &Index) -> bool {
+    world.statements.iter().filter(|located| located.number > number).any(|located| {
+        matches!(&located.statement, Statement::CreateIndex(create)
+            if create.name.as_ref().is_some_and(|name| *name == index.name.name.as_str())
+                && world.name(&create.table).schema == table.name.schema)
+    })
+}
+
+/// The new one is built beside the old one; then they change names, and the old one goes.
+fn replace(
+    draft: &mut Draft,
+    world: &World<'_>,
+    table: &Relation,
+    old: &Index,
+    build: &dyn Fn(&mut Draft, &Name),
+) {
+    let (schema, wanted) = (&old.name.schema, &old.name.name);
+    let new = Name::new(schema, world.free_name(&format!("{wanted}_new")));
+    let former = Name::new(schema, world.free_name(&format!("{wanted}_old")));
+    build(draft, &new);
+    let rename = |from: &Name, to: &Name| {
+        template!("rename_index").with(&[("index", &from.quoted()), ("to", &identifier(&to.name))])
+    };
+    draft.transaction(
+        Stage::Switch,
+        format!("put the new index in the place of {wanted}"),
+        vec![rename(&old.name, &former), rename(&new, &old.name)],
+        Undo::By(vec![rename(&old.name, &new), rename(&former, &old.name)]),
+    );
+    let renamed = Index { name: former.clone(), ..old.clone() };
+    draft.alone(
+        Stage::Contract,
+        format!("take index {} away", former.name),
+        template!("drop_index").with(&[("index", &former.quoted())]),
+        None,
+        Undo::By(vec![rebuild(table, &renamed)]),
+    );
 }
 
 /// One index, concurrently.
@@ -163,7 +236,9 @@ pub(super) fn drop(draft: &mut Draft, world: &World<'_>, located: &Located, drop
     for target in &drop.targets {
         let found = world.catalog.index(target.name.schema.as_deref(), &target.name.name);
         match found {
-            Some((table, index)) if !index.is_partitioned && index.constraint.is_none() => {
+            // It goes when the other one has taken its place.
+            Some((table, index)) if is_plain(index) && comes_back(world, located.number, table, index) => {}
+            Some((table, index)) if is_plain(index) => {
                 draft.alone(
                     Stage::Contract,
                     format!("take index {} away", index.name.name),

@@ -254,6 +254,32 @@ fn a_table_that_goes_and_comes_back_has_a_person_before_it() {
 }
 
 #[test]
+fn an_index_that_goes_and_comes_back_is_built_beside_the_old_one() {
+    let mut catalog = shop();
+    let script = parse("create index code_idx on customer (code)");
+    apply_all(&mut catalog, script.statements.iter().map(|located| &located.statement)).expect("an index");
+    let made = planned_on(&catalog, "drop index code_idx; create index code_idx on customer (code, note)");
+    assert!(made.refusals.is_empty(), "{:#?}", made.refusals);
+    assert_eq!(
+        lines(&made),
+        [
+            "validate-1: create index concurrently code_idx_new on public.customer (code, note)",
+            "switch-1: alter index public.code_idx rename to code_idx_old; \
+             alter index public.code_idx_new rename to code_idx",
+            "contract-1: drop index concurrently public.code_idx_old",
+        ]
+    );
+    let again =
+        planned_on(&catalog, "drop index code_idx; create index if not exists code_idx on customer (note)");
+    assert!(again.refusals.is_empty() && lines(&again).len() == 3, "{:#?}", lines(&again));
+    check_refused(
+        &catalog,
+        "drop index code_idx; create table fresh (id int); create index if not exists code_idx on fresh (id)",
+        "is dropped last",
+    );
+}
+
+#[test]
 fn an_index_of_a_partition_that_belongs_to_none_keeps_its_name() {
     let mut catalog = shop();
     let script = parse(
