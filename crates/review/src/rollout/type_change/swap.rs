@@ -192,7 +192,15 @@ fn name_not_null(world: &World<'_>, subject: &Subject<'_>, made_on: &str) -> Opt
         known.kind == ConstraintKind::NotNull && known.columns == [subject.column.name.clone()]
     };
     let wanted = subject.table.constraints.iter().find(is_it).filter(|_| world.version >= 18)?;
-    let made = default_name(&subject.table.name.name, made_on, "not_null");
+    // The server takes the first name that no constraint of the schema has; the one that goes still has its own.
+    let is_used = |name: &str| {
+        let mut tables =
+            world.catalog.relations.iter().filter(|known| known.name.schema == subject.table.name.schema);
+        tables.any(|table| table.constraints.iter().any(|constraint| constraint.name == name))
+    };
+    let label = |number: u32| if number == 0 { "not_null".to_owned() } else { format!("not_null{number}") };
+    let mut names = (0..).map(|number| default_name(&subject.table.name.name, made_on, &label(number)));
+    let made = names.find(|name| !is_used(name))?;
     Some(rename_constraint(&subject.quoted, &made, &wanted.name))
 }
 
