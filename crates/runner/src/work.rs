@@ -386,9 +386,9 @@ async fn lock_out(keeper: &Visit) -> Result<bool, pg::Error> {
     Ok(keeper.query_one(sql::session::LOCK_OUT, &[]).await?.try_get(0)?)
 }
 
-/// A runner that was killed a moment ago may still have its session at the server.
+/// A runner that was killed a moment ago may still have its session at the server, which notices late when it is busy.
 async fn lock_out_patiently(keeper: &Visit) -> Result<(), Error> {
-    for _ in 0..20 {
+    for _ in 0..100 {
         if lock_out(keeper).await? {
             return Ok(());
         }
