@@ -2,10 +2,11 @@
 //! with owners and grants.
 
 use posthaste_change::plan::{Migration, plan};
-use posthaste_change::scratch::run_script;
 use posthaste_pg::catalog::{CatalogOptions, read};
 use posthaste_pg::{Visit, VisitOptions};
-use posthaste_testkit::db::{TestDb, Version, default_version, versions};
+use posthaste_testkit::db::{Version, default_version, versions};
+
+use crate::ground::Ground;
 
 const SHOP: &str = "
     create table customer (id int primary key, email text not null, code int, note varchar(40));
@@ -49,31 +50,17 @@ async fn check(cases: &[&str]) {
 }
 
 async fn check_on(version: &Version, cases: &[&str]) {
-    let db = TestDb::empty_on(version).await;
-    run_script(&db.target, SHOP).await.expect("the shop");
-    let is_schema = |line: &&str| !line.trim_start().starts_with("insert into");
-    let schema = SHOP.lines().filter(is_schema).collect::<Vec<_>>().join("\n");
-    let scratch =
-        posthaste_change::scratch::Scratch::start(Some(&version.bin)).await.expect("a scratch server");
-    let schema = scratch.load(&schema).await.expect("the schema");
-    let visit = Visit::connect(&db.target, VisitOptions::named("test")).await.expect("a visit");
-    let catalog = read(&visit, &CatalogOptions::default()).await.expect("the catalog");
+    let ground = Ground::open(version, SHOP).await;
     let mut wrong = Vec::new();
     for sql in cases {
         let migration = Migration::parse("migration.sql", sql.as_bytes()).expect("valid SQL");
-        let planned = plan(&migration, &catalog, "migration", 15);
+        let planned = plan(&migration, &ground.catalog, "migration", version.major);
         if !planned.is_whole() {
             wrong.push(format!("{sql}\n  {:#?}", planned.refusals));
         }
-        match posthaste_change::prove::prove(&scratch, &schema, &migration.script, &planned.plan).await {
-            Err(error) => wrong.push(format!("{sql}\n  {} {:?}", error.message(), error.cause())),
-            Ok(proof) if !proof.holds() => {
-                wrong.push(format!("{sql}\n  {:#?}\n  {:#?}", proof.end, proof.undo));
-            }
-            Ok(_) => {}
-        }
+        wrong.extend(ground.why_unproven(&migration, &planned).await.map(|why| format!("{sql}\n  {why}")));
     }
-    scratch.remove().await.expect("it stops");
+    ground.close().await;
     assert!(wrong.is_empty(), "PostgreSQL {}:\n{}", version.major, wrong.join("\n"));
 }
 

@@ -2,11 +2,13 @@
 
 use posthaste_base::catalog::Catalog;
 use posthaste_change::plan::{Migration, Planned, plan};
-use posthaste_change::scratch::{run_script, schema_of};
+use posthaste_change::scratch::run_script;
 use posthaste_pg::catalog::{CatalogOptions, read};
 use posthaste_pg::{Visit, VisitOptions};
 use posthaste_review::rollout::compare;
-use posthaste_testkit::db::{TestDb, Version, default_version, versions};
+use posthaste_testkit::db::{TestDb, Version, versions};
+
+use crate::ground::Ground;
 
 /// Tables with rows, so that what is done to them is somebody's outage.
 const SHOP: &str = r#"
@@ -80,40 +82,21 @@ async fn check(cases: &[(&str, &[&str])]) {
 }
 
 async fn check_on(version: &Version, cases: &[(&str, &[&str])]) {
-    let db = TestDb::empty_on(version).await;
-    run_script(&db.target, SHOP).await.expect("the shop");
-    // Servers of other versions come without their `pg_dump`; what it would leave out are the rows.
-    let is_schema = |line: &&str| !line.trim_start().starts_with("insert into");
-    let schema = match *version == default_version() {
-        true => schema_of(&db.target, None).await.expect("pg_dump"),
-        false => SHOP.lines().filter(is_schema).collect::<Vec<_>>().join("\n"),
-    };
-    let scratch =
-        posthaste_change::scratch::Scratch::start(Some(&version.bin)).await.expect("a scratch server");
-    let schema = scratch.load(&schema).await.expect("the schema");
-    let visit = Visit::connect(&db.target, VisitOptions::named("test")).await.expect("a visit");
-    let catalog = read(&visit, &CatalogOptions::default()).await.expect("the catalog");
+    let ground = Ground::open(version, SHOP).await;
     let mut wrong = Vec::new();
     for (sql, expected) in cases {
         let migration = Migration::parse("migration.sql", sql.as_bytes()).expect("valid SQL");
-        let planned = plan(&migration, &catalog, "migration", 15);
-        let problems = problems(&migration, &planned, &catalog);
+        let planned = plan(&migration, &ground.catalog, "migration", 15);
+        let problems = problems(&migration, &planned, &ground.catalog);
         let steps: Vec<&str> = planned.plan.steps().map(|step| step.id.as_str()).collect();
         let phases: Vec<String> =
             steps.iter().map(|id| id.split('-').next().unwrap_or_default().to_owned()).collect();
         if !problems.is_empty() || phases != *expected {
             wrong.push(format!("{sql}\n  {steps:?} {problems:#?}"));
         }
-        let proof = posthaste_change::prove::prove(&scratch, &schema, &migration.script, &planned.plan).await;
-        match proof {
-            Err(error) => wrong.push(format!("{sql}\n  {} {:?}", error.message(), error.cause())),
-            Ok(proof) if !proof.holds() => {
-                wrong.push(format!("{sql}\n  {:#?}\n  {:#?}", proof.end, proof.undo))
-            }
-            Ok(_) => {}
-        }
+        wrong.extend(ground.why_unproven(&migration, &planned).await.map(|why| format!("{sql}\n  {why}")));
     }
-    scratch.remove().await.expect("it stops");
+    ground.close().await;
     assert!(
         wrong.is_empty(),
         "PostgreSQL {}, {} of {}:\n{}",
