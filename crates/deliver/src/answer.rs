@@ -17,6 +17,8 @@ pub struct Answer {
     pub retry_after: Option<String>,
     /// The first bytes of the answer's body.
     pub head: Bytes,
+    /// Whether `head` is all of it: it came to its end, and had no more bytes than are kept.
+    pub is_whole: bool,
     pub latency_ms: u32,
 }
 

@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use jiff::Timestamp;
 use posthaste_base::{Category, Priority};
 use posthaste_broker::{
     Attempted, BodyType, Broker, Effect, EndpointSettings, Message, Queue, Settlement, effect,
@@ -11,17 +12,16 @@ use posthaste_broker::{
 use posthaste_engine::backoff::Backoff;
 use posthaste_engine::body;
 use posthaste_engine::failure::{Failure, Next, Transport, after_failure, classify_http, classify_transport};
-use posthaste_engine::guard::{Admit, Outcome};
+use posthaste_engine::guard::{Admit, Outcome, held_ms};
 use posthaste_observe::{CorrelationId, Span, SpanKind, TraceParent};
 use serde_json::{Value, json};
 
 use crate::gate::{Destination, Gate};
-use crate::{Answer, Client, Request, TransportKind, webhook};
+use crate::verdict::message_id;
+use crate::{Answer, Client, Request, TransportError, TransportKind, webhook};
 
 /// How much of an answer is kept with the attempt.
-const RESPONSE_BYTES_MAX: usize = 512;
-/// How long messages of a paused endpoint stay away before they look again.
-const PAUSED_MS: f64 = 15_000.0;
+pub(crate) const RESPONSE_BYTES_MAX: usize = 512;
 
 /// What a node's attempts share.
 pub(crate) struct Shared {
@@ -34,7 +34,10 @@ pub(crate) struct Shared {
 }
 
 /// How a call ended, for the guard and for every message that it carried.
+#[derive(Clone)]
 pub(crate) struct Called {
+    /// Whether it was made at all: what was refused here, or failed on purpose, says nothing of the endpoint.
+    pub(crate) is_made: bool,
     pub(crate) status: Option<u16>,
     pub(crate) latency_ms: u32,
     pub(crate) failure: Option<Failure>,
@@ -42,8 +45,8 @@ pub(crate) struct Called {
 }
 
 impl Shared {
-    /// The time of guards: the system's when the worker started, and what has passed since. A clock that jumps
-    /// would leave their messages in a far future.
+    /// The time of guards: the database's when the worker started, and what has passed since. Nodes compare it, and
+    /// a clock that jumps would leave their messages in a far future.
     pub(crate) fn now_ms(&self) -> i64 {
         self.started_ms + i64::try_from(self.started.elapsed().as_millis()).unwrap_or(i64::MAX / 2)
     }
@@ -78,13 +81,13 @@ impl Shared {
             return None;
         }
         gate.metrics.deferred(posthaste_observe::Deferral::Pause);
-        Some(Settlement::deferred(message.receipt, (PAUSED_MS * (1.0 + random())) as i64))
+        Some(Settlement::deferred(message.receipt, held_ms(destination.held_for_ms(), random())))
     }
 
     /// What a failure mode does to an attempt.
     pub(crate) fn provocation(&self, destination: &Destination, message: &Message) -> Effect {
         let mode = self.broker.failure_mode();
-        let mode = mode.filter(|mode| mode.applies_to(Some(&destination.declared.name)));
+        let mode = mode.filter(|mode| mode.applies_to(&destination.declared.name));
         mode.map_or(Effect::None, |mode| effect(&mode, message.id, message.receives))
     }
 
@@ -105,31 +108,14 @@ impl Shared {
             Ok(endpoint) => endpoint,
             Err(error) => return refused(classify_transport(Transport::AddressRefused, &error.to_string())),
         };
-        let webhook_id = format!("msg_{}", message.id);
-        let (body, content_type) = written(&destination.declared.settings, message);
         let span = attempt_span(destination, queue, message);
         let context = span.as_ref().map(Span::context);
-        let traceparent =
-            context.or_else(|| trace(message).map(TraceParent::child)).map(|own| own.to_string());
-        let correlation = correlation(message);
-        let now = self.broker.clock().now();
-        let keys = destination.keys(now);
-        let attempt = webhook::Attempt {
-            webhook_id: &webhook_id,
-            timestamp_seconds: now.as_second(),
-            body: &body,
-            content_type,
-            keys: &keys,
-            idempotency_key: message.event.as_ref().map_or(&webhook_id, |event| &event.key),
-            event_type: message.event.as_ref().map_or("message", |event| &event.event_type),
-            traceparent: traceparent.as_deref(),
-            correlation_id: correlation.as_ref().map(CorrelationId::as_str),
-            receive_count: message.receives,
-        };
-        let mut headers = webhook::headers(&attempt);
-        add_own_headers(&mut headers, destination);
+        let traceparent = context.or_else(|| trace(message).map(TraceParent::child));
+        let (body, headers) = composed(destination, message, traceparent, self.broker.clock().now());
         let request = Request { endpoint, body, headers, timeout };
-        let called = called(self.client.post(request).await, self.now_ms());
+        let mut called = called(self.client.post(request).await, self.now_ms());
+        // A delay has used up all the time.
+        called.is_made &= !timeout.is_zero();
         record(span, &called);
         called
     }
@@ -142,7 +128,7 @@ impl Shared {
         message: &Message,
         called: Called,
     ) -> Settlement {
-        let Called { status, latency_ms, failure, response } = called;
+        let Called { status, latency_ms, failure, response, .. } = called;
         let destination = gate.destination();
         let endpoint = &destination.declared.name;
         // One step of the event's way, which its correlation id ties to the others.
@@ -223,6 +209,9 @@ impl Drop for Guarded<'_> {
 }
 
 pub(crate) fn outcome(called: &Called) -> Outcome {
+    if !called.is_made {
+        return Outcome::Abandoned;
+    }
     called.failure.as_ref().map_or(Outcome::Succeeded, |failure| Outcome::Failed(failure.category))
 }
 
@@ -233,7 +222,14 @@ pub(crate) fn called(answer: Answer, now_ms: i64) -> Called {
         (Some(status), None) => classify_http(status, answer.retry_after.as_deref(), now_ms),
         (None, None) => Some(classify_transport(Transport::Protocol, "")),
     };
-    Called { status: answer.status, latency_ms: answer.latency_ms, failure, response: answer.head.to_vec() }
+    let is_refused = |error: &TransportError| error.kind == TransportKind::AddressRefused;
+    Called {
+        is_made: !answer.transport_error.as_ref().is_some_and(is_refused),
+        status: answer.status,
+        latency_ms: answer.latency_ms,
+        failure,
+        response: answer.head.to_vec(),
+    }
 }
 
 /// What one call may take: the endpoint's own limit, within the queue's.
@@ -257,8 +253,9 @@ fn transport(kind: TransportKind) -> Transport {
     }
 }
 
+/// Of a call that is not made.
 pub(crate) fn refused(failure: Failure) -> Called {
-    Called { status: None, latency_ms: 0, failure: Some(failure), response: Vec::new() }
+    Called { is_made: false, status: None, latency_ms: 0, failure: Some(failure), response: Vec::new() }
 }
 
 /// A failure that a failure mode asked for.
@@ -271,7 +268,7 @@ pub(crate) fn provoked(category: Category) -> Called {
     })
 }
 
-pub(crate) fn add_own_headers(headers: &mut http::HeaderMap, destination: &Destination) {
+pub(crate) fn add_own_headers(headers: &mut HeaderMap, destination: &Destination) {
     for (name, value) in &destination.declared.settings.headers {
         if let (Ok(name), Ok(value)) =
             (HeaderName::try_from(name.as_str()), HeaderValue::try_from(value.as_str()))
@@ -280,6 +277,36 @@ pub(crate) fn add_own_headers(headers: &mut http::HeaderMap, destination: &Desti
             headers.entry(name).or_insert(value);
         }
     }
+}
+
+/// The body and the headers of a call for one message.
+pub(crate) fn composed(
+    destination: &Destination,
+    message: &Message,
+    traceparent: Option<TraceParent>,
+    now: Timestamp,
+) -> (Bytes, HeaderMap) {
+    let webhook_id = message_id(message.id);
+    let settings = &destination.declared.settings;
+    let (body, content_type) = written(settings, message);
+    let event = message.event.as_ref();
+    let traceparent = traceparent.map(|own| own.to_string());
+    let correlation = correlation(message);
+    let mut headers = webhook::headers(&webhook::Attempt {
+        webhook_id: &webhook_id,
+        timestamp_seconds: now.as_second(),
+        body: &body,
+        content_type,
+        keys: &destination.keys(now),
+        idempotency_key: event.map_or(&webhook_id, |event| &event.key),
+        event_type: event.map_or("message", |event| &event.event_type),
+        traceparent: traceparent.as_deref(),
+        correlation_id: correlation.as_ref().map(CorrelationId::as_str),
+        receive_count: message.receives,
+        event: event.filter(|_| settings.body.is_none()),
+    });
+    add_own_headers(&mut headers, destination);
+    (body, headers)
 }
 
 /// What an endpoint is sent: the payload, or a body of the endpoint's own form; with its content type, where that is

@@ -176,21 +176,26 @@ impl Client {
             .map(ToString::to_string);
         let status = Some(response.status().as_u16());
         let body = response.into_body();
-        let head = if body.is_end_stream() {
-            Bytes::new()
+        let (head, is_whole) = if body.is_end_stream() {
+            (Bytes::new(), true)
         } else {
             read_head(body, deadline.min(Instant::now() + self.body_timeout), self.head_bytes_max).await
         };
-        Answer { status, transport_error: None, retry_after, head, latency_ms: 0 }
+        Answer { status, transport_error: None, retry_after, head, is_whole, latency_ms: 0 }
     }
 }
 
 /// Keeps the first bytes of a body and drains a little more. A body that is too long, too slow or breaks off is
-/// dropped, which closes its connection; that changes nothing about the answer.
-async fn read_head(mut body: Incoming, deadline: Instant, head_bytes_max: usize) -> Bytes {
+/// dropped, which closes its connection; that changes nothing about the answer, but that it is not whole.
+async fn read_head(mut body: Incoming, deadline: Instant, head_bytes_max: usize) -> (Bytes, bool) {
     let mut head = Vec::new();
     let mut read_bytes = 0;
-    while let Ok(Some(Ok(frame))) = timeout_at(deadline, body.frame()).await {
+    loop {
+        let frame = match timeout_at(deadline, body.frame()).await {
+            Ok(Some(Ok(frame))) => frame,
+            Ok(None) => return (Bytes::from(head), read_bytes <= head_bytes_max),
+            Ok(Some(Err(_))) | Err(_) => break,
+        };
         let Some(data) = frame.data_ref() else { continue };
         read_bytes += data.len();
         // Copied, because a slice would keep the connection's whole read buffer alive.
@@ -201,7 +206,7 @@ async fn read_head(mut body: Incoming, deadline: Instant, head_bytes_max: usize)
             break;
         }
     }
-    Bytes::from(head)
+    (Bytes::from(head), false)
 }
 
 fn attempt_limit(wanted: Duration) -> Duration {

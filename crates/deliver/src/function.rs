@@ -1,29 +1,31 @@
 //! Several messages, one call: an HTTP endpoint that takes a batch and answers with the ids that failed.
 //!
-//! The request is `{"messages": [{"id", "receives", "type", "key", "subject", "dueAt", "correlationId", "payload"}]}`. Any 2xx is a
-//! success of all but the ids in `failed` (also `batchItemFailures`, as functions of a cloud answer); a body that
-//! cannot be read names none.
+//! A call that is refused for good may have been for one of its messages, so each is then called for by itself: one bad
+//! message costs the others a call, and not their lives (requirements, D12). Not for: what an answer names (see
+//! `verdict`), or which messages go together (see `window`).
 
+use std::borrow::Cow;
 use std::collections::HashSet;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use posthaste_base::Category;
+use bytes::Bytes;
+use http::HeaderMap;
+use jiff::Timestamp;
+use posthaste_base::{Category, EventId, MessageId, Priority};
 use posthaste_broker::{Effect, Message, Queue, Settlement};
-use posthaste_engine::failure::{Failure, Transport, classify_transport};
+use posthaste_engine::failure::{Transport, classify_transport};
 use posthaste_engine::guard::Admit;
 use posthaste_observe::{Span, SpanKind, TraceParent};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::attempt::{
-    Called, Guarded, Shared, add_own_headers, call_span, called, correlation, outcome, provoked, random,
-    record, refused, timeout, trace, worker_timeout,
+    Called, Guarded, RESPONSE_BYTES_MAX, Shared, add_own_headers, call_span, called, correlation, outcome,
+    provoked, random, record, refused, timeout, trace, worker_timeout,
 };
 use crate::gate::{Destination, Gate};
-use crate::{Request, webhook};
-
-/// How much of an answer is read for the ids that failed.
-pub(crate) const ANSWER_BYTES_MAX: usize = 64 * 1024;
+use crate::verdict::{ANSWER_BYTES_MAX, cut_off, failed, message_id, named_as_failed, too_long};
+use crate::{Answer, Request, webhook};
 
 #[derive(Serialize)]
 struct Batch<'a> {
@@ -36,28 +38,21 @@ struct Item<'a> {
     id: String,
     receives: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
+    event_id: Option<EventId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     r#type: Option<&'a str>,
-    key: String,
+    key: Cow<'a, str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     subject: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    due_at: Option<String>,
+    priority: Option<Priority>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    due_at: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     correlation_id: Option<String>,
-    payload: Box<RawValue>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct Verdict {
-    failed: Vec<String>,
-    batch_item_failures: Vec<ItemFailure>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct ItemFailure {
-    item_identifier: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attributes: Option<&'a RawValue>,
+    payload: Cow<'a, RawValue>,
 }
 
 impl Shared {
@@ -69,9 +64,10 @@ impl Shared {
         messages: &[Message],
     ) -> Vec<Settlement> {
         let destination = gate.destination();
-        if destination.declared.paused {
+        if destination.is_held() {
             return messages.iter().filter_map(|one| self.put_off(gate, &destination, one)).collect();
         }
+        let until = Instant::now() + worker_timeout(queue);
         let trial = match gate.admit(self.now_ms(), random()) {
             Admit::Go { trial } => trial,
             Admit::Later { until_ms, .. } => {
@@ -108,15 +104,66 @@ impl Shared {
         let called = self.call_function(&destination, &called_with, timeout).await;
         guarded.ended = Some((outcome(&called), called.latency_ms));
         drop(guarded);
-        let failed = if called.failure.is_none() { failed_ids(&called.response) } else { HashSet::new() };
-        settlements.extend(called_with.into_iter().map(|message| {
-            let is_failed = failed.contains(&message_id(message));
-            let failure = if is_failed { Some(named_as_failed()) } else { called.failure.clone() };
-            let (status, latency_ms) = (called.status, called.latency_ms);
-            let own = Called { status, latency_ms, failure, response: called.response.clone() };
-            self.conclude(gate, queue, message, own)
-        }));
+        if called_with.len() > 1 && is_refused_as_a_whole(&called) {
+            for message in called_with {
+                settlements.push(self.deliver_alone(gate, &destination, queue, message, until).await);
+            }
+        } else {
+            settlements.extend(self.conclude_all(gate, queue, &called_with, called));
+        }
         settlements
+    }
+
+    /// Delivers one message of a call that was refused, in what is left of the time that its batch had. If it cannot
+    /// be called for now, it comes back to go alone; that counts as no receive.
+    async fn deliver_alone(
+        &self,
+        gate: &Gate,
+        destination: &Destination,
+        queue: &Queue,
+        message: &Message,
+        until: Instant,
+    ) -> Settlement {
+        let put_off = |delay_ms| {
+            gate.send_alone(message.id);
+            Settlement::deferred(message.receipt, delay_ms)
+        };
+        let timeout = timeout(destination, queue);
+        // Without time for a whole call, a slow answer would be taken for none.
+        if until.saturating_duration_since(Instant::now()) < timeout {
+            return put_off(0);
+        }
+        let trial = match gate.admit(self.now_ms(), random()) {
+            Admit::Go { trial } => trial,
+            Admit::Later { until_ms, .. } => return put_off(until_ms - self.now_ms()),
+        };
+        let mut guarded = Guarded { shared: self, gate, trial, ended: None };
+        let called = self.call_function(destination, &[message], timeout).await;
+        guarded.ended = Some((outcome(&called), called.latency_ms));
+        drop(guarded);
+        let concluded = self.conclude_all(gate, queue, &[message], called);
+        concluded.into_iter().next().unwrap_or_else(|| put_off(0))
+    }
+
+    /// What the answer to a call makes of each of its messages.
+    fn conclude_all(
+        &self,
+        gate: &Gate,
+        queue: &Queue,
+        messages: &[&Message],
+        mut called: Called,
+    ) -> Vec<Settlement> {
+        let sent: Vec<_> = messages.iter().map(|message| message.id).collect();
+        let failed = verdict(&mut called, &sent);
+        called.response.truncate(RESPONSE_BYTES_MAX);
+        let conclude = |message: &&Message| {
+            let mut own = called.clone();
+            if failed.contains(&message.id) {
+                own.failure = Some(named_as_failed());
+            }
+            self.conclude(gate, queue, message, own)
+        };
+        messages.iter().map(conclude).collect()
     }
 
     async fn call_function(
@@ -129,40 +176,80 @@ impl Shared {
             Ok(endpoint) => endpoint,
             Err(error) => return refused(classify_transport(Transport::AddressRefused, &error.to_string())),
         };
-        let batch = Batch { messages: messages.iter().map(|message| item(message)).collect() };
-        let body = match serde_json::to_vec(&batch) {
-            Ok(body) => bytes::Bytes::from(body),
-            Err(error) => return refused(classify_transport(Transport::Protocol, &error.to_string())),
-        };
-        // The batch is new each time it is tried, so its id is that of its first message at this receive.
-        let first = messages[0];
-        let webhook_id = format!("batch_{}_{}", first.id, first.receives);
         let span = batch_span(destination, messages);
-        let traceparent = span.as_ref().map(|span| span.context().to_string());
-        let now = self.broker.clock().now();
-        let keys = destination.keys(now);
-        let attempt = webhook::Attempt {
-            webhook_id: &webhook_id,
-            timestamp_seconds: now.as_second(),
-            body: &body,
-            content_type: None,
-            keys: &keys,
-            idempotency_key: &webhook_id,
-            event_type: "batch",
-            traceparent: traceparent.as_deref(),
-            correlation_id: None,
-            receive_count: first.receives,
-        };
-        let mut headers = webhook::headers(&attempt);
-        add_own_headers(&mut headers, destination);
+        let traceparent = span.as_ref().map(Span::context);
+        let (body, headers) =
+            match composed_batch(destination, messages, traceparent, self.broker.clock().now()) {
+                Ok(composed) => composed,
+                Err(error) => return refused(classify_transport(Transport::Protocol, &error.to_string())),
+            };
         let request = Request { endpoint, body, headers, timeout };
-        let mut called = called(self.function_client.post(request).await, self.now_ms());
-        if called.failure.is_none() && called.response.len() >= ANSWER_BYTES_MAX {
-            called.failure = Some(too_long());
-        }
+        let mut called = answered(self.function_client.post(request).await, self.now_ms());
+        called.is_made &= !timeout.is_zero();
         record(span, &called);
         called
     }
+}
+
+/// The body and the headers of a call for several messages.
+pub(crate) fn composed_batch(
+    destination: &Destination,
+    messages: &[&Message],
+    traceparent: Option<TraceParent>,
+    now: Timestamp,
+) -> serde_json::Result<(Bytes, HeaderMap)> {
+    let batch = Batch { messages: messages.iter().map(|message| item(message)).collect() };
+    let body = Bytes::from(serde_json::to_vec(&batch)?);
+    // The batch is new each time it is tried, so its id is that of its first message at this receive.
+    let (first, receives) = messages.first().map_or((MessageId(0), 1), |first| (first.id, first.receives));
+    let webhook_id = match messages.len() {
+        1 => format!("{}_{receives}", message_id(first)),
+        _ => format!("batch_{first}_{receives}"),
+    };
+    let traceparent = traceparent.map(|own| own.to_string());
+    let mut headers = webhook::headers(&webhook::Attempt {
+        webhook_id: &webhook_id,
+        timestamp_seconds: now.as_second(),
+        body: &body,
+        content_type: None,
+        keys: &destination.keys(now),
+        idempotency_key: &webhook_id,
+        event_type: "batch",
+        traceparent: traceparent.as_deref(),
+        correlation_id: None,
+        receive_count: receives,
+        event: None,
+    });
+    add_own_headers(&mut headers, destination);
+    Ok((body, headers))
+}
+
+/// What came back from a function: an answer that was not read to its end says nothing of the messages.
+pub(crate) fn answered(answer: Answer, now_ms: i64) -> Called {
+    let is_whole = answer.is_whole;
+    let mut called = called(answer, now_ms);
+    if called.failure.is_none() && !is_whole {
+        let is_long = called.response.len() >= ANSWER_BYTES_MAX;
+        called.failure = Some(if is_long { too_long() } else { cut_off() });
+    }
+    called
+}
+
+/// The messages that an answer names as failed; an answer that cannot be understood is a failure of all.
+pub(crate) fn verdict(called: &mut Called, sent: &[MessageId]) -> HashSet<MessageId> {
+    if called.failure.is_some() {
+        return HashSet::new();
+    }
+    failed(&called.response, sent).unwrap_or_else(|failure| {
+        called.failure = Some(failure);
+        HashSet::new()
+    })
+}
+
+/// Whether an answer refuses for good what may be one message's fault. Nobody answered a call that was not made.
+fn is_refused_as_a_whole(called: &Called) -> bool {
+    let is_permanent = called.failure.as_ref().is_some_and(|failure| failure.category == Category::Permanent);
+    is_permanent && called.status.is_some()
 }
 
 /// A call for many traces is one of its own, which names them.
@@ -173,55 +260,32 @@ fn batch_span(destination: &Destination, messages: &[&Message]) -> Option<Span> 
     Some(messages.iter().filter_map(|message| trace(message)).fold(span, Span::link))
 }
 
-fn message_id(message: &Message) -> String {
-    format!("msg_{}", message.id)
-}
-
 fn item(message: &Message) -> Item<'_> {
     let event = message.event.as_ref();
+    let id = message_id(message.id);
+    let attributes = event.map_or(&message.attributes, |event| &event.attributes);
     Item {
-        id: message_id(message),
+        key: event.map_or_else(|| id.clone().into(), |event| event.key.as_str().into()),
+        id,
         receives: message.receives,
+        event_id: event.map(|event| event.id),
         r#type: event.map(|event| event.event_type.as_str()),
-        key: event.map_or_else(|| message_id(message), |event| event.key.clone()),
         subject: event.and_then(|event| event.subject.as_deref()),
-        due_at: event.map(|event| event.due_at.to_string()),
-        correlation_id: correlation(message).map(|id| id.to_string()),
+        priority: event.map(|event| event.priority),
+        due_at: event.map(|event| event.due_at),
+        correlation_id: correlation(message).map(|id| id.as_str().to_owned()),
+        attributes: attributes.as_deref().and_then(|text| serde_json::from_str(text).ok()),
         payload: raw(&message.payload),
     }
 }
 
 /// A payload as it is when it is JSON, and as a JSON text otherwise.
-fn raw(payload: &[u8]) -> Box<RawValue> {
-    let text = String::from_utf8_lossy(payload);
-    RawValue::from_string(text.to_string())
-        .or_else(|_| serde_json::value::to_raw_value(&text))
-        .unwrap_or_else(|_| RawValue::NULL.to_owned())
-}
-
-fn failed_ids(response: &[u8]) -> HashSet<String> {
-    let verdict: Verdict = serde_json::from_slice(response).unwrap_or_default();
-    let items = verdict.batch_item_failures.into_iter().map(|one| one.item_identifier);
-    verdict.failed.into_iter().chain(items).collect()
-}
-
-/// The ids that failed may be in what was not read, so none of the messages can be taken for done.
-fn too_long() -> Failure {
-    Failure {
-        category: Category::Processing,
-        code: "answer-too-long".into(),
-        message: format!("the function's answer has more than {ANSWER_BYTES_MAX} bytes"),
-        retry_after_ms: None,
+fn raw(payload: &[u8]) -> Cow<'_, RawValue> {
+    if let Ok(json) = serde_json::from_slice::<&RawValue>(payload) {
+        return Cow::Borrowed(json);
     }
-}
-
-fn named_as_failed() -> Failure {
-    Failure {
-        category: Category::Processing,
-        code: "named-as-failed".into(),
-        message: "the function named this message as failed".into(),
-        retry_after_ms: None,
-    }
+    let text = serde_json::value::to_raw_value(&String::from_utf8_lossy(payload));
+    text.map_or(Cow::Borrowed(RawValue::NULL), Cow::Owned)
 }
 
 #[cfg(test)]
@@ -229,22 +293,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn failed_ids_are_read_in_both_forms_and_nothing_else_is() {
-        let check = |body: &str, expected: &[&str]| {
-            let mut ids: Vec<String> = failed_ids(body.as_bytes()).into_iter().collect();
-            ids.sort();
-            assert_eq!(ids, expected, "{body}");
-        };
-        check(r#"{"failed":["msg_1","msg_2"]}"#, &["msg_1", "msg_2"]);
-        check(r#"{"batchItemFailures":[{"itemIdentifier":"msg_3"}]}"#, &["msg_3"]);
-        check(r#"{"ok":true}"#, &[]);
-        check("fine", &[]);
-        check("", &[]);
-    }
-
-    #[test]
     fn payloads_that_are_not_json_become_texts() {
         assert_eq!(raw(br#"{"a": 1}"#).get(), r#"{"a": 1}"#);
         assert_eq!(raw(b"hello").get(), r#""hello""#);
+        assert_eq!(raw(b"\xff").get(), "\"\u{fffd}\"");
     }
 }

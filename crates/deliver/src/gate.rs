@@ -1,10 +1,11 @@
 //! One endpoint as a node sees it: its address and keys, and the guard (bulkhead, rate limit, breaker) before it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Instant;
 
 use jiff::Timestamp;
-use posthaste_base::EndpointId;
+use posthaste_base::{EndpointId, MessageId};
 use posthaste_broker::{Broker, Endpoint as Declared};
 use posthaste_engine::breaker::{Shared, Transition};
 use posthaste_engine::guard::{Admit, Guard, Outcome, Reason};
@@ -20,13 +21,20 @@ pub(crate) struct Destination {
     /// With until when each is good. None when the secrets cannot be opened: then nothing is sent, for it would not be
     /// signed.
     keys: Option<Vec<(SigningKey, Option<Timestamp>)>>,
+    /// Since when this node has held back its messages.
+    held_since: Option<Instant>,
 }
+
+/// More messages than this are not noted as ones to go alone: others will be when their call is refused again.
+const ALONE_MAX: usize = 10_000;
 
 pub(crate) struct Gate {
     pub(crate) id: EndpointId,
     pub(crate) metrics: EndpointMetrics,
     destination: Mutex<Arc<Destination>>,
     guard: Mutex<Guard>,
+    /// Messages of a call that was refused as a whole, which come back to go alone.
+    alone: Mutex<HashSet<MessageId>>,
 }
 
 /// The gates of all endpoints that this node has called.
@@ -56,8 +64,9 @@ impl Gate {
         Self {
             id: declared.id,
             metrics: EndpointMetrics::new(&declared.name),
-            destination: Mutex::new(Arc::new(Destination::new(broker, declared))),
+            destination: Mutex::new(Arc::new(Destination::new(broker, declared, None))),
             guard: Mutex::new(Guard::new(declared.settings.guard)),
+            alone: Mutex::default(),
         }
     }
 
@@ -71,7 +80,7 @@ impl Gate {
         if Arc::ptr_eq(&destination.declared, declared) {
             return;
         }
-        *destination = Arc::new(Destination::new(broker, declared));
+        *destination = Arc::new(Destination::new(broker, declared, destination.held_since));
         drop(destination);
         self.adopt(declared, now_ms);
     }
@@ -131,6 +140,21 @@ impl Gate {
         });
     }
 
+    /// Notes a message that is to go alone when it comes again.
+    pub(crate) fn send_alone(&self, message: MessageId) {
+        let mut alone = lock(&self.alone);
+        // Those that another node received since are never asked for.
+        if alone.len() >= ALONE_MAX {
+            alone.clear();
+        }
+        alone.insert(message);
+    }
+
+    /// Whether a message is to go alone; asked once.
+    pub(crate) fn goes_alone(&self, message: MessageId) -> bool {
+        lock(&self.alone).remove(&message)
+    }
+
     fn show(&self, transition: Transition) {
         match transition {
             Transition::Opened { .. } => {
@@ -143,7 +167,7 @@ impl Gate {
 }
 
 impl Destination {
-    fn new(broker: &Broker, declared: &Arc<Declared>) -> Self {
+    pub(crate) fn new(broker: &Broker, declared: &Arc<Declared>, held_since: Option<Instant>) -> Self {
         let opened = broker.open_secrets(&declared.name, &declared.secrets);
         let untils = declared.secrets.iter().map(|secret| secret.until);
         let keys = opened.and_then(|secrets| {
@@ -156,12 +180,23 @@ impl Destination {
         if let Err(error) = &keys {
             tracing::error!(endpoint.name = declared.name, %error, "nothing is sent to `{}`", declared.name);
         }
-        Self { address: Endpoint::parse(&declared.url), keys: keys.ok(), declared: declared.clone() }
+        let is_held = declared.paused || keys.is_err();
+        Self {
+            address: Endpoint::parse(&declared.url),
+            keys: keys.ok(),
+            declared: declared.clone(),
+            held_since: is_held.then(|| held_since.unwrap_or_else(Instant::now)),
+        }
     }
 
     /// Whether its messages wait instead of being tried.
     pub(crate) fn is_held(&self) -> bool {
-        self.declared.paused || self.keys.is_none()
+        self.held_since.is_some()
+    }
+
+    pub(crate) fn held_for_ms(&self) -> i64 {
+        let held_for = self.held_since.map(|since| since.elapsed()).unwrap_or_default();
+        i64::try_from(held_for.as_millis()).unwrap_or(i64::MAX)
     }
 
     /// The keys that are good `now`.

@@ -1,11 +1,16 @@
 //! The headers of one attempt, as a pure function of what is known about it.
 //!
-//! Not for: sending (see `client`), or what the signature covers (see `sign`).
+//! An event that came as a CloudEvent goes out as one: its attributes are `ce-` headers again (the binary mode of
+//! CloudEvents over HTTP). Attributes of other events are one header, as the JSON object that they are. Not for:
+//! sending (see `client`), or what the signature covers (see `sign`).
 
 use std::borrow::Cow;
 use std::fmt::Write;
 
+use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
+use posthaste_broker::MessageEvent;
+use serde_json::{Map, Value};
 
 use crate::sign::{SigningKey, signature};
 
@@ -20,6 +25,15 @@ pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 pub const X_CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
 pub const EVENT_TYPE: HeaderName = HeaderName::from_static("posthaste-event-type");
 pub const ATTEMPT: HeaderName = HeaderName::from_static("posthaste-attempt");
+pub const EVENT_ID: HeaderName = HeaderName::from_static("posthaste-event-id");
+pub const SUBJECT: HeaderName = HeaderName::from_static("posthaste-subject");
+pub const PRIORITY: HeaderName = HeaderName::from_static("posthaste-priority");
+pub const DUE_AT: HeaderName = HeaderName::from_static("posthaste-due-at");
+pub const ATTRIBUTES: HeaderName = HeaderName::from_static("posthaste-attributes");
+
+/// Attributes that need more than this are not sent as headers: servers refuse calls whose headers are too large,
+/// and what is refused is dead.
+pub const ATTRIBUTES_BYTES_MAX: usize = 4 * 1024;
 
 /// What is known about an attempt.
 #[derive(Clone, Copy, Debug)]
@@ -39,11 +53,14 @@ pub struct Attempt<'a> {
     pub correlation_id: Option<&'a str>,
     /// How often the message has been received, this time included.
     pub receive_count: u32,
+    /// What else is said of the event. None for a batch, and where the body is of the endpoint's own form, which says
+    /// what the endpoint is told.
+    pub event: Option<&'a MessageEvent>,
 }
 
 /// The headers of an attempt. Texts that a header cannot carry are percent-encoded (see `header_text`).
 pub fn headers(attempt: &Attempt<'_>) -> HeaderMap {
-    let mut headers = HeaderMap::with_capacity(12);
+    let mut headers = HeaderMap::with_capacity(24);
     let id = header_text(attempt.webhook_id);
     headers.insert(header::CONTENT_TYPE, value(attempt.content_type.unwrap_or(CONTENT_TYPE_DEFAULT)));
     headers.insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
@@ -62,14 +79,104 @@ pub fn headers(attempt: &Attempt<'_>) -> HeaderMap {
     if let Some(id) = attempt.correlation_id {
         headers.insert(X_CORRELATION_ID, value(id));
     }
+    if let Some(event) = attempt.event {
+        add_event(&mut headers, event);
+    }
     headers
+}
+
+fn add_event(headers: &mut HeaderMap, event: &MessageEvent) {
+    headers.insert(EVENT_ID, owned(event.id.to_string()));
+    headers.insert(PRIORITY, HeaderValue::from_static(event.priority.as_str()));
+    headers.insert(DUE_AT, owned(event.due_at.to_string()));
+    if let Some(subject) = &event.subject {
+        headers.insert(SUBJECT, value(&header_text(subject)));
+    }
+    let Some(attributes) = event.attributes.as_deref().filter(|text| text.len() <= ATTRIBUTES_BYTES_MAX)
+    else {
+        return;
+    };
+    match cloud_event(attributes) {
+        Some(attributes) => add_cloud_event(headers, event, attributes),
+        None => {
+            let json = ascii_json(attributes);
+            if json.len() <= ATTRIBUTES_BYTES_MAX {
+                headers.insert(ATTRIBUTES, value(&json));
+            }
+        }
+    }
+}
+
+/// The attributes of an event that came as a CloudEvent, if it did.
+fn cloud_event(attributes: &str) -> Option<Map<String, Value>> {
+    // Most events are none, and are not parsed to find that out.
+    if !attributes.contains("\"specversion\"") {
+        return None;
+    }
+    let attributes = serde_json::from_str::<Map<String, Value>>(attributes).ok()?;
+    let is_there = |name| matches!(attributes.get(name), Some(Value::String(text)) if !text.is_empty());
+    (attributes.get("specversion")? == "1.0" && is_there("id") && is_there("source")).then_some(attributes)
+}
+
+/// All of them or none: half a CloudEvent is none.
+fn add_cloud_event(headers: &mut HeaderMap, event: &MessageEvent, attributes: Map<String, Value>) {
+    let own = [("type", Some(&event.event_type)), ("subject", event.subject.as_ref())];
+    let own = own.into_iter().filter_map(|(name, text)| Some((name.to_owned(), Value::from(text?.as_str()))));
+    let mut content_type = None;
+    let mut said = Vec::with_capacity(attributes.len() + 2);
+    let mut n_bytes = 0;
+    for (name, attribute) in own.chain(attributes) {
+        let text = match attribute {
+            Value::String(text) => text,
+            other => other.to_string(),
+        };
+        if name == "datacontenttype" {
+            content_type = Some(text);
+            continue;
+        }
+        // The words of CloudEvents: a double quote is encoded too.
+        let encoded = encoded(&text, |byte| byte.is_ascii_graphic() && byte != b'%' && byte != b'"');
+        n_bytes += encoded.len();
+        if let Ok(name) = HeaderName::try_from(format!("ce-{name}")) {
+            said.push((name, value(&encoded)));
+        }
+    }
+    if n_bytes > ATTRIBUTES_BYTES_MAX {
+        return;
+    }
+    headers.extend(said);
+    if let Some(content_type) = content_type {
+        headers.insert(header::CONTENT_TYPE, value(&content_type));
+    }
+}
+
+/// JSON that a header can carry: what is not visible ASCII stands in texts only, where it can be escaped, but for
+/// white space.
+fn ascii_json(json: &str) -> Cow<'_, str> {
+    let is_plain = |byte: u8| byte.is_ascii_graphic() || byte == b' ';
+    if json.bytes().all(is_plain) {
+        return Cow::Borrowed(json);
+    }
+    let mut escaped = String::with_capacity(json.len() + 32);
+    for unit in json.encode_utf16() {
+        match u8::try_from(unit) {
+            Ok(byte) if is_plain(byte) => escaped.push(char::from(byte)),
+            Ok(byte) if byte.is_ascii_whitespace() => escaped.push(' '),
+            // Writing to a string cannot fail.
+            _ => drop(write!(escaped, "\\u{unit:04x}")),
+        }
+    }
+    Cow::Owned(escaped)
 }
 
 /// A text as a header carries it: visible ASCII as it is, every other byte and `%` itself as `%` and two digits.
 /// Different texts stay different, which a receiver that compares idempotency keys relies on.
 pub fn header_text(text: &str) -> Cow<'_, str> {
-    let is_plain = |byte: u8| byte.is_ascii_graphic() && byte != b'%';
-    if text.bytes().all(is_plain) {
+    encoded(text, |byte| byte.is_ascii_graphic() && byte != b'%')
+}
+
+fn encoded(text: &str, is_plain: impl Fn(u8) -> bool) -> Cow<'_, str> {
+    if text.bytes().all(&is_plain) {
         return Cow::Borrowed(text);
     }
     let mut encoded = String::with_capacity(text.len() + 16);
@@ -84,6 +191,11 @@ pub fn header_text(text: &str) -> Cow<'_, str> {
     Cow::Owned(encoded)
 }
 
+/// A text that was made to be a header's value, which is not copied again.
+fn owned(text: String) -> HeaderValue {
+    HeaderValue::from_maybe_shared(Bytes::from(text)).unwrap_or_else(|_| HeaderValue::from_static(""))
+}
+
 fn value(text: &str) -> HeaderValue {
     HeaderValue::from_str(text)
         .or_else(|_| HeaderValue::from_str(&header_text(text)))
@@ -92,7 +204,7 @@ fn value(text: &str) -> HeaderValue {
 
 #[cfg(test)]
 mod tests {
-    use posthaste_base::Secret;
+    use posthaste_base::{EventId, Priority, Secret};
 
     use super::*;
     use crate::sign::{SignedHeaders, verify};
@@ -109,7 +221,89 @@ mod tests {
             traceparent: None,
             correlation_id: None,
             receive_count: 3,
+            event: None,
         }
+    }
+
+    fn event(subject: Option<&str>, attributes: &str) -> MessageEvent {
+        MessageEvent {
+            id: EventId::generate(),
+            key: "order-7".into(),
+            event_type: "order.paid".into(),
+            subject: subject.map(str::to_owned),
+            priority: Priority::High,
+            due_at: "2026-03-01T09:00:00Z".parse().unwrap(),
+            correlation_id: None,
+            attributes: (!attributes.is_empty()).then(|| attributes.to_owned()),
+        }
+    }
+
+    #[test]
+    fn headers_say_what_the_event_says() {
+        let event = event(Some("user 7"), r#"{"region":"Köln","tier":"\ud83d\ude00","n":1}"#);
+        let headers = headers(&Attempt { event: Some(&event), ..attempt() });
+        for (name, expected) in [
+            ("posthaste-event-id", event.id.to_string().as_str()),
+            ("posthaste-subject", "user%207"),
+            ("posthaste-priority", "HIGH"),
+            ("posthaste-due-at", "2026-03-01T09:00:00Z"),
+            ("posthaste-attributes", r#"{"region":"K\u00f6ln","tier":"\ud83d\ude00","n":1}"#),
+            ("content-type", "application/json"),
+        ] {
+            assert_eq!(headers[name], expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn attributes_of_any_text_are_the_same_json_in_a_header() {
+        for text in ["plain", "grün 😀", "a\r\nx: y", "\u{7f}\0\"\\", "\u{2028}"] {
+            let attributes = serde_json::json!({ "text": text, (text): [text] });
+            for json in [attributes.to_string(), serde_json::to_string_pretty(&attributes).unwrap()] {
+                let event = event(None, &json);
+                let headers = headers(&Attempt { event: Some(&event), ..attempt() });
+                let sent = headers["posthaste-attributes"].to_str().unwrap();
+                assert_eq!(serde_json::from_str::<Value>(sent).unwrap(), attributes, "{json}");
+            }
+        }
+    }
+
+    #[test]
+    fn attributes_that_would_make_the_headers_too_large_stay_away() {
+        let long = |text: &str| event(None, &serde_json::json!({ "text": text }).to_string());
+        for (text, is_sent) in
+            [("x".repeat(4_000), true), ("x".repeat(5_000), false), ("ü".repeat(1_000), false)]
+        {
+            let event = long(&text);
+            let headers = headers(&Attempt { event: Some(&event), ..attempt() });
+            assert_eq!(headers.contains_key("posthaste-attributes"), is_sent);
+        }
+    }
+
+    #[test]
+    fn cloud_events_go_out_as_cloud_events() {
+        let attributes = r#"{"specversion":"1.0","id":"a 1","source":"/shop","time":"2026-03-01T08:59:00Z",
+            "datacontenttype":"text/plain","region":"\"Köln\" 5%","retry":3}"#;
+        let event = event(Some("user-7"), attributes);
+        let headers = headers(&Attempt { event: Some(&event), ..attempt() });
+        for (name, expected) in [
+            ("ce-specversion", "1.0"),
+            ("ce-id", "a%201"),
+            ("ce-source", "/shop"),
+            ("ce-type", "order.paid"),
+            ("ce-subject", "user-7"),
+            ("ce-time", "2026-03-01T08:59:00Z"),
+            ("ce-region", "%22K%C3%B6ln%22%205%25"),
+            ("ce-retry", "3"),
+            ("content-type", "text/plain"),
+        ] {
+            assert_eq!(headers[name], expected, "{name}");
+        }
+        assert!(!headers.contains_key("posthaste-attributes") && !headers.contains_key("ce-datacontenttype"));
+        let too_long = attributes.replace("/shop", &"s".repeat(4_000));
+        let event = self::event(None, &too_long);
+        let headers = super::headers(&Attempt { event: Some(&event), ..attempt() });
+        assert!(headers.keys().all(|name| !name.as_str().starts_with("ce-")));
+        assert_eq!(headers["content-type"], "application/json");
     }
 
     #[test]

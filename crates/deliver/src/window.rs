@@ -49,6 +49,9 @@ impl Windows {
         full: &mut Vec<Batch>,
     ) {
         let endpoint = gate.id;
+        if gate.goes_alone(message.id) {
+            return full.push(Batch { gate, messages: vec![message], latest: latest(queue) });
+        }
         let settings = &gate.destination().declared.settings;
         let (batch_max, window_seconds) = (settings.batch.max(1) as usize, settings.batch_window_seconds);
         let n_bytes = message.payload.len();
@@ -56,14 +59,10 @@ impl Windows {
             full.extend(self.close(endpoint));
         }
         let window = self.open.entry(endpoint).or_insert_with(|| {
-            let now = Instant::now();
             // A queue may have been changed since the endpoint was declared.
             let seconds = window_seconds.min(queue.window_seconds_max());
-            let lease = Duration::from_secs(queue.visibility_seconds.into());
-            let work = Duration::from_secs(queue.worker_timeout_seconds.into());
-            let batch =
-                Batch { gate, messages: Vec::new(), latest: now + lease.saturating_sub(work + SETTLE) };
-            Window { batch, n_bytes: 0, ends_at: now + Duration::from_secs(seconds.into()) }
+            let batch = Batch { gate, messages: Vec::new(), latest: latest(queue) };
+            Window { batch, n_bytes: 0, ends_at: Instant::now() + Duration::from_secs(seconds.into()) }
         });
         window.batch.messages.push(message);
         window.n_bytes += n_bytes;
@@ -106,4 +105,11 @@ impl Windows {
     fn close(&mut self, endpoint: EndpointId) -> Option<Batch> {
         self.open.remove(&endpoint).map(|window| window.batch)
     }
+}
+
+/// When a call for messages that were received now may begin at the latest.
+fn latest(queue: &QueueSettings) -> Instant {
+    let lease = Duration::from_secs(queue.visibility_seconds.into());
+    let work = Duration::from_secs(queue.worker_timeout_seconds.into());
+    Instant::now() + lease.saturating_sub(work + SETTLE)
 }

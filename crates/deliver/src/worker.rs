@@ -17,9 +17,9 @@ use tokio::time::timeout_at;
 use tokio_util::sync::CancellationToken;
 
 use crate::attempt::{self, Shared, priority_queues, record_receive};
-use crate::function::ANSWER_BYTES_MAX;
 use crate::gate::{Gate, Gates};
 use crate::places::Places;
+use crate::verdict::ANSWER_BYTES_MAX;
 use crate::window::{Batch, Windows};
 use crate::{Client, ClientOptions};
 
@@ -59,22 +59,37 @@ impl Worker {
         shutdown: CancellationToken,
     ) -> Result<JoinHandle<()>> {
         let client = Client::new(options.client)?;
-        let shared = Shared {
-            function_client: client.keeping(ANSWER_BYTES_MAX),
-            client,
-            started: std::time::Instant::now(),
-            started_ms: broker.clock().now().as_millisecond(),
-            broker,
-        };
-        let crew = Arc::new(Crew {
-            places: Places::new(&shared.broker.catalog(), options.attempts_max),
-            shared,
-            gates: Gates::default(),
-            gone: Mutex::default(),
-            drain: options.drain,
-            cut: CancellationToken::new(),
-        });
-        Ok(tokio::spawn(crew.run(shutdown)))
+        Ok(tokio::spawn(async move {
+            let Some(started_ms) = database_now_ms(&broker, &shutdown).await else { return };
+            let shared = Shared {
+                function_client: client.keeping(ANSWER_BYTES_MAX),
+                client,
+                started: std::time::Instant::now(),
+                started_ms,
+                broker,
+            };
+            let crew = Arc::new(Crew {
+                places: Places::new(&shared.broker.catalog(), options.attempts_max),
+                shared,
+                gates: Gates::default(),
+                gone: Mutex::default(),
+                drain: options.drain,
+                cut: CancellationToken::new(),
+            });
+            crew.run(shutdown).await;
+        }))
+    }
+}
+
+/// The database's time, which is waited for as long as there is none: nothing can be received either. None when the
+/// worker is to stop.
+async fn database_now_ms(broker: &Broker, shutdown: &CancellationToken) -> Option<i64> {
+    loop {
+        match shutdown.run_until_cancelled(broker.database_now()).await? {
+            Ok(now) => return Some(now.as_millisecond()),
+            Err(error) => tracing::debug!(%error, "the database did not tell its time; asked again soon"),
+        }
+        shutdown.run_until_cancelled(tokio::time::sleep(PAUSE_AFTER_ERROR)).await?;
     }
 }
 

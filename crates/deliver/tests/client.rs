@@ -65,6 +65,7 @@ async fn signed_call_arrives_whole_and_its_answer_is_read() {
         traceparent: None,
         correlation_id: None,
         receive_count: 1,
+        event: None,
     });
     let endpoint = Endpoint::parse(&receiver.url("/hook?tenant=a")).unwrap();
     let answer =

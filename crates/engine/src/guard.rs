@@ -18,6 +18,8 @@ pub const LATER_MS_MAX: i64 = 900_000;
 /// No message is sent away for less: a shorter wait costs more than it brings.
 pub const LATER_MS_MIN: i64 = 100;
 
+/// The least wait for an endpoint that is held back.
+const HELD_MS_MIN: i64 = 15_000;
 /// What a call is thought to take before any has been measured.
 const LATENCY_GUESS_US: i64 = 500_000;
 const LATENCY_US_MIN: i64 = 100;
@@ -277,6 +279,13 @@ impl Guard {
         self.due_us = self.due_us.min(now_us.saturating_add(burst.saturating_mul(interval_us)));
         self.due_us.saturating_sub((burst - 1).saturating_mul(interval_us))
     }
+}
+
+/// How long a message stays away whose endpoint is held back (paused, or without a key to sign by): as long as that
+/// has lasted already, so that a short pause ends soon and a long one costs its queue little; spread, and bounded.
+pub fn held_ms(held_for_ms: i64, random: f64) -> i64 {
+    let least_ms = held_for_ms.clamp(HELD_MS_MIN, LATER_MS_MAX / 2);
+    least_ms + part_of(least_ms, if random.is_finite() { random.clamp(0.0, 1.0) } else { 0.5 })
 }
 
 fn part_of(whole_us: i64, random: f64) -> i64 {

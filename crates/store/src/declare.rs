@@ -428,9 +428,14 @@ fn subscription(row: &Row) -> Result<SubscriptionRow> {
     })
 }
 
-/// Writes the state of an endpoint's breaker, for the other nodes to see.
-pub async fn set_breaker(session: &Session, endpoint: i32, state: Option<&Value>) -> Result<()> {
+/// Writes the state of an endpoint's breaker, for the other nodes to see; false when a newer one is there.
+pub async fn set_breaker(session: &Session, endpoint: i32, state: &Value) -> Result<bool> {
     let statement = session.prepare_cached(sql!("endpoint/set_breaker")).await?;
-    session.execute(&statement, &[&endpoint, &state]).await?;
-    Ok(())
+    Ok(session.execute(&statement, &[&endpoint, state]).await? == 1)
+}
+
+/// Makes messages visible that wait for these endpoints in these queues; looks at `count` of each queue at most.
+pub async fn wake_endpoints(session: &Session, endpoints: &[i32], queues: &[i32], count: i64) -> Result<u64> {
+    let statement = session.prepare_cached(sql!("endpoint/sweep_held")).await?;
+    Ok(session.execute(&statement, &[&endpoints, &queues, &count]).await?)
 }

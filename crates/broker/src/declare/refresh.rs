@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use posthaste_base::{EndpointId, Priority, QueueId, Result, SubscriptionId};
+use posthaste_base::{EndpointId, Error, Priority, QueueId, Result, SubscriptionId};
 use posthaste_engine::filter::Filter;
 use posthaste_engine::schema::Schema;
 use posthaste_store::declare::{
@@ -25,6 +25,16 @@ use crate::{
 
 /// More than this of one kind is not read; it is said in the log.
 pub(super) const ROWS_MAX: i64 = 100_000;
+
+/// As many messages of each queue are looked at for those of an endpoint that was resumed.
+const WOKEN_MAX: i64 = 5_000;
+
+/// The endpoints that were paused and are not any more.
+fn resumed(old: &Catalog, new: &Catalog) -> Vec<i32> {
+    let was_paused = |id| old.endpoints.get(id).is_some_and(|old| old.paused);
+    let resumed = new.endpoints.iter().filter(|(id, new)| !new.paused && was_paused(*id));
+    resumed.map(|(id, _)| id.0).collect()
+}
 
 /// Everything that is declared, as one snapshot shows it.
 pub(super) struct Stored {
@@ -53,8 +63,29 @@ impl Broker {
             .await?;
         let mut catalog = compile(stored);
         catalog.failure_mode = self.active_mode(mode);
+        let resumed = resumed(&self.catalog(), &catalog);
         *self.inner.catalog.write().unwrap_or_else(|poisoned| poisoned.into_inner()) = Arc::new(catalog);
+        if !resumed.is_empty() {
+            // By each node that learns of it: before the last one has, messages may be put off again.
+            let broker = self.clone();
+            tokio::spawn(async move { broker.wake(resumed).await });
+        }
         Ok(())
+    }
+
+    /// Lets what waits for endpoints come at once; what this does not reach comes by itself.
+    async fn wake(&self, endpoints: Vec<i32>) {
+        let catalog = self.catalog();
+        let queues = Priority::ALL.iter().filter_map(|priority| catalog.priority_queue(*priority).ok());
+        let queues: Vec<i32> = queues.map(|queue| queue.id.0).collect();
+        let woken = async {
+            let session = self.pool().get().await.map_err(Error::from)?;
+            Ok::<_, Error>(rows::wake_endpoints(&session, &endpoints, &queues, WOKEN_MAX).await?)
+        };
+        match woken.await {
+            Ok(_) => self.ring_keeper(),
+            Err(error) => tracing::debug!(%error, "what waits for a resumed endpoint comes later"),
+        }
     }
 
     /// Makes the topic `name` unless there is one. Cheap when the catalog knows it.

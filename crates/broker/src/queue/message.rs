@@ -100,6 +100,33 @@ pub struct MessageEvent {
 }
 
 impl Message {
+    /// A message of no queue, for a call that is only a test.
+    pub fn of_test(payload: Bytes, now: Timestamp) -> Self {
+        let id = EventId::generate();
+        let queue = QueueId(0);
+        let held = Held { lease: LeaseId(0), xid: Xid(0), seq: 0 };
+        Self {
+            id: MessageId(0),
+            queue,
+            receipt: Receipt { segment: Segment::new(queue, 0), held, receives: 1, tracked: false },
+            receives: 1,
+            sent_at: now,
+            subscription: None,
+            attributes: None,
+            payload,
+            event: Some(MessageEvent {
+                id,
+                key: format!("test-{id}"),
+                event_type: "posthaste.test".into(),
+                subject: None,
+                priority: Priority::Low,
+                due_at: now,
+                correlation_id: None,
+                attributes: None,
+            }),
+        }
+    }
+
     pub(crate) fn new(segment: Segment, claimed: Claimed) -> Self {
         let receives = u32::from(claimed.receives.unsigned_abs()) + 1;
         Self {

@@ -1,12 +1,11 @@
 //! `posthaste endpoint`: addresses that events are delivered to, their secrets, and a test call.
 
 use std::process::ExitCode;
-use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use posthaste_base::{Code, Error, Secret};
 use posthaste_broker::{Broker, EndpointIn, EndpointKind, EndpointSettings};
-use posthaste_deliver::{Client, ClientOptions, Request, SigningKey, webhook};
+use posthaste_deliver::{Client, ClientOptions, test_call};
 use serde_json::Value;
 
 use super::all_by_name;
@@ -112,7 +111,10 @@ pub(crate) struct RotateSecret {
     output: Output,
 }
 
-/// Make one signed call to an endpoint and print what came back. Nothing is recorded.
+/// Make one signed call to an endpoint and print what came back.
+///
+/// It is the call that an event of the type posthaste.test would make: with the endpoint's own headers, in its own form,
+/// to a function as a batch of one. Guards and a pause do not hold it back, and nothing is recorded.
 #[derive(Args, Debug)]
 #[command(
     before_long_help = "Examples:\n  posthaste endpoint test shop\n  posthaste endpoint test shop --payload '{\"ping\": true}'"
@@ -120,7 +122,7 @@ pub(crate) struct RotateSecret {
 pub(crate) struct Test {
     /// The endpoint's name.
     name: String,
-    /// What to send.
+    /// The event's payload.
     #[arg(long, default_value = r#"{"test": true}"#)]
     payload: String,
     #[command(flatten)]
@@ -228,36 +230,18 @@ fn print_secret<T: serde::Serialize>(output: Output, whole: &T, secret: &Secret)
 impl Test {
     async fn run(self, broker: &Broker, config: &Config) -> anyhow::Result<ExitCode> {
         let known = broker.catalog().endpoint(&self.name)?.clone();
-        let secrets = broker.open_secrets(&known.name, &known.secrets)?;
-        let keys = secrets.iter().map(SigningKey::parse).collect::<Result<Vec<_>, _>>()?;
-        let id = format!("test-{}", uuid::Uuid::now_v7());
-        let headers = webhook::headers(&webhook::Attempt {
-            webhook_id: &id,
-            timestamp_seconds: jiff::Timestamp::now().as_second(),
-            body: self.payload.as_bytes(),
-            content_type: None,
-            keys: &keys,
-            idempotency_key: &id,
-            event_type: "posthaste.test",
-            traceparent: None,
-            correlation_id: None,
-            receive_count: 1,
-        });
         let options = ClientOptions { policy: address_policy(config)?, ..ClientOptions::default() };
-        let endpoint = posthaste_deliver::Endpoint::parse(&known.url)?;
-        let timeout = Duration::from_millis(u64::from(known.settings.timeout_ms));
-        let body = self.payload.clone().into();
-        let answer =
-            Client::new(options)?.post(Request { endpoint: &endpoint, body, headers, timeout }).await;
+        let called = test_call(broker, &Client::new(options)?, &known, self.payload.into()).await?;
         let shown = serde_json::json!({
             "endpoint": self.name,
-            "succeeded": answer.is_success(),
-            "status": answer.status,
-            "latencyMs": answer.latency_ms,
-            "error": answer.transport_error.as_ref().map(|error| error.message.clone()),
-            "response": String::from_utf8_lossy(&answer.head),
+            "succeeded": called.failure.is_none(),
+            "status": called.status,
+            "latencyMs": called.latency_ms,
+            "code": called.failure.as_ref().map(|(code, _)| code),
+            "error": called.failure.as_ref().map(|(_, message)| message),
+            "response": String::from_utf8_lossy(&called.response),
         });
         self.output.one("call", &shown)?;
-        Ok(if answer.is_success() { ExitCode::SUCCESS } else { ExitCode::from(FINDINGS) })
+        Ok(if called.failure.is_none() { ExitCode::SUCCESS } else { ExitCode::from(FINDINGS) })
     }
 }

@@ -26,6 +26,8 @@ pub(crate) struct Show {
 }
 
 /// Switch a failure mode on for all nodes, or off with none.
+///
+/// Modes reach calls to endpoints (duplicate_submit: events as they come in), never what consumers pull.
 #[derive(Args, Debug)]
 #[command(before_long_help = "Examples:\n  \
     posthaste failure-mode set random_fail_p30 --seed 42 --yes\n  \

@@ -97,6 +97,103 @@ async fn answer_too_long_to_be_read_settles_nothing() {
 }
 
 #[tokio::test]
+async fn answer_that_cannot_be_understood_settles_nothing() {
+    let check = async |behaviour: Behaviour, code: &str| {
+        let mut office = PostOffice::without_worker(&function()).await;
+        office.receiver.behave("/shop", behaviour);
+        let ids = publish(&office, 2).await;
+        office.start_worker(options());
+        for id in ids {
+            let (letter, attempts) = office.died(id).await;
+            assert_eq!((letter.category.as_str(), letter.code.as_str()), ("PROCESSING", code));
+            assert_eq!(attempts.len(), 3, "it is tried as often as it may be");
+        }
+    };
+    check(Behaviour::answer(200).body(r#"{"failed":[17]}"#), "answer-unreadable").await;
+    check(Behaviour::answer(200).body(r#"{"failed":["msg_0"]}"#), "answer-unreadable").await;
+    check(Behaviour::cut_body(), "answer-cut-off").await;
+}
+
+/// Whether a message of the batch is one that the function cannot stand.
+fn has_bad(body: &[u8]) -> bool {
+    messages(body).iter().any(|message| message["payload"]["fails"] == true)
+}
+
+#[tokio::test]
+async fn one_bad_message_costs_the_others_of_its_batch_a_call_and_no_try() {
+    let mut office = PostOffice::without_worker(&function()).await;
+    office.receiver.behave("/shop", Behaviour::answer(200).refuse_if(has_bad, 422));
+    // The first and the sixth are bad.
+    let ids = publish(&office, 10).await;
+    office.start_worker(options());
+    for (n, id) in ids.into_iter().enumerate() {
+        if n % 5 == 0 {
+            let (letter, attempts) = office.died(id).await;
+            assert_eq!((letter.category.as_str(), letter.code.as_str()), ("PERMANENT", "http-422"));
+            assert_eq!(attempts.len(), 1);
+        } else {
+            assert_eq!(office.delivered(id).await.attempts[0].receive, 1);
+        }
+    }
+    let mut keys: Vec<_> =
+        office.calls("/shop").iter().map(|call| call.header("webhook-id").unwrap().to_owned()).collect();
+    keys.sort();
+    keys.dedup();
+    assert_eq!(keys.len(), 11, "ten alone after one together, and each call is another");
+}
+
+#[tokio::test]
+async fn messages_of_a_refused_batch_come_back_alone_when_they_cannot_be_called_at_once() {
+    // One call at a time is over only when the next is asked for, and then the rate puts it off.
+    let slow = format!("{}\nrate = {{ per_second = 5 }}\n", function());
+    let mut office = PostOffice::without_worker(&slow).await;
+    office.receiver.behave("/shop", Behaviour::answer(200).refuse_if(has_bad, 400));
+    let ids = publish(&office, 4).await;
+    office.start_worker(options());
+    office.died(ids[0]).await;
+    for id in &ids[1..] {
+        assert_eq!(office.delivered(*id).await.attempts[0].receive, 1);
+    }
+    assert_eq!(sizes(&office), [4, 1, 1, 1, 1]);
+}
+
+#[tokio::test]
+async fn function_that_is_paused_or_cannot_be_signed_for_is_not_called() {
+    let secret = "secret = \"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\"\n";
+    for is_paused in [true, false] {
+        let mut office = PostOffice::without_worker(&format!("{}{secret}", function())).await;
+        match is_paused {
+            true => drop(office.broker.pause_endpoint("shop").await.unwrap()),
+            // Sealed by an installation with another key.
+            false => office.sql("update posthaste.endpoint set secrets = jsonb_build_array(jsonb_build_object('secret', 'v1:AAAA', 'until', null))").await,
+        }
+        office.broker.refresh_catalog().await.unwrap();
+        publish(&office, 3).await;
+        office.start_worker(options());
+        until("all to be put off", async || (office.depth("normal").await.delayed == 3).then_some(())).await;
+        assert_eq!(office.receiver.counts().requests, 0);
+    }
+}
+
+#[tokio::test]
+async fn function_is_told_what_the_event_says() {
+    let mut office = PostOffice::without_worker(&function()).await;
+    let out = office
+        .publish_as("order", |event| {
+            event.attributes = serde_json::json!({"userId": "u-7", "tries": 2}).as_object().unwrap().clone();
+            event.subject = Some("u-7".into());
+        })
+        .await;
+    office.start_worker(options());
+    office.delivered(out.id).await;
+    let message = messages(&office.calls("/shop")[0].body).remove(0);
+    assert_eq!(message["eventId"], out.id.to_string());
+    assert_eq!(message["priority"], "NORMAL");
+    assert_eq!(message["attributes"], serde_json::json!({"userId": "u-7", "tries": 2}));
+    assert_eq!(message["dueAt"].as_str().unwrap().parse::<jiff::Timestamp>().unwrap(), out.due_at);
+}
+
+#[tokio::test]
 async fn large_messages_go_in_smaller_batches() {
     let mut office = PostOffice::without_worker(&function()).await;
     office.receiver.behave("/shop", Behaviour::answer(200));

@@ -4,9 +4,13 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use posthaste_broker::EndpointPatch;
+use posthaste_deliver::Worker;
+use posthaste_engine::breaker::{Shared, State};
 use posthaste_testkit::receiver::Behaviour;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
-use crate::post_office::{LONG, ORDERS, PostOffice, options, until};
+use crate::post_office::{LONG, ORDERS, PostOffice, open_broker, options, until};
 
 /// One call at a time, so that it is known how many were made when the breaker opened.
 fn with_breaker() -> String {
@@ -81,6 +85,62 @@ async fn worker_that_starts_takes_over_an_open_breaker() {
     assert_eq!(office.receiver.counts().requests, 0);
 }
 
+/// Another node over the same database, with its worker and its listener at work.
+async fn start_second(office: &PostOffice) -> (CancellationToken, JoinHandle<()>) {
+    let (broker, stop) = (open_broker(&office.db, false).await, CancellationToken::new());
+    let worker = Worker::start(broker.clone(), options(), stop.clone()).unwrap();
+    let listening = stop.clone();
+    tokio::spawn(async move { broker.run_listener(listening).await });
+    (stop, worker)
+}
+
+#[tokio::test]
+async fn breaker_that_opens_holds_the_messages_of_all_nodes() {
+    let office = PostOffice::open(&with_breaker().replace("open_ms = 800", "open_ms = 60000")).await;
+    let (stop, second) = start_second(&office).await;
+    // Both have called it before it fails.
+    let ids = office.publish_many("order", 40).await;
+    office.all_delivered(&ids).await;
+    office.receiver.behave("/shop", Behaviour::answer(503));
+    office.publish_many("order", 20).await;
+    let are_put_off = async |count| (office.depth("normal").await.delayed == count).then_some(());
+    until("all to be put off", async || are_put_off(20).await).await;
+    office.receiver.clear();
+    office.publish_many("order", 20).await;
+    until("all to be put off", async || are_put_off(40).await).await;
+    assert_eq!(office.receiver.counts().requests, 0);
+    stop.cancel();
+    second.await.unwrap();
+}
+
+#[tokio::test]
+async fn worker_goes_by_what_another_says_of_a_breaker_and_by_the_newest_of_it() {
+    let office = PostOffice::open(ORDERS).await;
+    let first = office.publish("order").await.id;
+    office.delivered(first).await;
+    let shop = office.broker.catalog().endpoint("shop").unwrap().id;
+    let now_ms = office.broker.database_now().await.unwrap().as_millisecond();
+    let say = async |state, after_ms| {
+        let shared = Shared { state, changed_at_ms: now_ms + after_ms };
+        office.broker.share_breaker(shop, &shared).await.unwrap();
+        office.broker.refresh_catalog().await.unwrap();
+    };
+    let open = State::Open { until_ms: now_ms + 60_000, opened_at_ms: now_ms + 10, trips: 1 };
+    say(open, 10).await;
+    office.publish("order").await;
+    until("it to be put off", async || (office.depth("normal").await.delayed == 1).then_some(())).await;
+    say(State::Closed, 20).await;
+    // What was said before, and is told late.
+    say(open, 15).await;
+    let last = office.publish("order").await.id;
+    office.delivered(last).await;
+    assert_eq!(is_shared_as(&office, "closed").await, Some(()));
+    // A clock that was far ahead is not believed for as long.
+    say(open, 600_000).await;
+    say(State::Closed, 30).await;
+    assert_eq!(is_shared_as(&office, "closed").await, Some(()));
+}
+
 #[tokio::test]
 async fn no_more_calls_are_open_than_the_endpoint_takes() {
     let mut office = PostOffice::without_worker(&format!("{ORDERS}\nin_flight_max = 3\n")).await;
@@ -110,7 +170,7 @@ async fn calls_keep_to_the_rate() {
 }
 
 #[tokio::test]
-async fn paused_endpoint_is_not_called_and_its_messages_wait_without_a_receive() {
+async fn paused_endpoint_is_not_called_and_its_messages_come_at_once_when_it_is_resumed() {
     let mut office = PostOffice::open(ORDERS).await;
     let paused = |paused| EndpointPatch { paused: Some(paused), ..EndpointPatch::default() };
     office.broker.update_endpoint("shop", paused(true)).await.unwrap();
@@ -118,8 +178,6 @@ async fn paused_endpoint_is_not_called_and_its_messages_wait_without_a_receive()
     until("it to be put off", async || (office.depth("normal").await.delayed == 1).then_some(())).await;
     assert_eq!(office.receiver.counts().requests, 0);
     office.broker.update_endpoint("shop", paused(false)).await.unwrap();
-    // It would look again by itself, in a while.
-    office.sql("update posthaste.deferred set visible_at = posthaste.now()").await;
     let event = office.delivered(id).await;
     assert_eq!(event.attempts[0].receive, 1);
     office.receiver.wait_for(1, LONG).await.unwrap();

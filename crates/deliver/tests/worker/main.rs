@@ -13,3 +13,5 @@ mod post_office;
 mod spans;
 mod steps;
 mod stopping;
+mod test_call;
+mod told;

@@ -229,3 +229,17 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_is_held_back_waits_as_long_as_that_has_lasted_within_bounds() {
+    let check = |held_for_ms, least_ms| {
+        assert_eq!(held_ms(held_for_ms, 0.0), least_ms);
+        assert_eq!(held_ms(held_for_ms, 1.0), least_ms * 2);
+        assert!((least_ms..=least_ms * 2).contains(&held_ms(held_for_ms, f64::NAN)));
+    };
+    check(0, 15_000);
+    check(-5, 15_000);
+    check(60_000, 60_000);
+    check(450_000, 450_000);
+    check(i64::MAX, 450_000);
+}

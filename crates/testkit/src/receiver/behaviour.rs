@@ -8,6 +8,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
 
+/// Whether a request is such, by its body.
+type Judge = fn(&[u8]) -> bool;
+
 /// What the receiver does with the requests of a path. Starts as one of the constructors; the other methods add to it.
 #[derive(Clone, Debug)]
 pub struct Behaviour {
@@ -21,6 +24,7 @@ pub struct Behaviour {
     fail_probability: f64,
     pub(super) fail_status: u16,
     seed: u64,
+    refuses: Option<(Judge, u16)>,
 }
 
 #[derive(Clone, Debug)]
@@ -55,6 +59,7 @@ impl Behaviour {
             fail_probability: 0.0,
             fail_status: 503,
             seed: 0,
+            refuses: None,
         }
     }
 
@@ -126,6 +131,12 @@ impl Behaviour {
         self
     }
 
+    /// Requests whose body is such get this status.
+    pub fn refuse_if(mut self, is_refused: Judge, status: u16) -> Self {
+        self.refuses = Some((is_refused, status));
+        self
+    }
+
     /// This share of the requests gets this status, chosen by the seed.
     pub fn fail_randomly(mut self, probability: f64, status: u16, seed: u64) -> Self {
         (self.fail_probability, self.fail_status, self.seed) = (probability, status, seed);
@@ -154,6 +165,11 @@ impl Rule {
     pub(super) fn delay(&self, turn: u64) -> Duration {
         let first = self.behaviour.delay_first.filter(|(count, _)| turn < *count);
         first.map_or(self.behaviour.delay, |(_, delay)| delay)
+    }
+
+    /// The status of a request that is refused for its body.
+    pub(super) fn refuses(&self, body: &[u8]) -> Option<u16> {
+        self.behaviour.refuses.filter(|(is_refused, _)| is_refused(body)).map(|(_, status)| status)
     }
 
     /// Whether this call is one of those that fail.

@@ -85,6 +85,8 @@ async fn answer(
     }
     let (status, body) = if rule.fails(turn) {
         (behaviour.fail_status, AnswerBody::Whole(Bytes::from_static(b"failing as asked")))
+    } else if let Some(status) = rule.refuses(&body) {
+        (status, AnswerBody::Whole(Bytes::from_static(b"refused as asked")))
     } else {
         let body = match &behaviour.end {
             End::Answer => AnswerBody::Whole(behaviour.body.clone()),
