@@ -102,7 +102,8 @@ pub(crate) static ENVELOPE: Shape = Shape {
         may(
             "dueAt",
             Kind::Text,
-            "When: an instant, or a local time with or without a zone. Now when left out.",
+            "When: an instant, or a local time, which without a zone is in that of the subject as it is now. Now when \
+             left out.",
         ),
         may("attributes", Kind::Object, "What filters may look at beside the payload."),
     ],
@@ -317,13 +318,9 @@ async fn answer_batch(
 fn count(api: &Api, published: &Result<PublishOut>) {
     let metrics = &api.ingest;
     match published {
-        Ok(out) if out.duplicate => metrics.duplicates.increment(1),
+        // Counted by the broker, as it is for those who do not come by HTTP.
+        Ok(out) if out.duplicate => {}
         Ok(_) => metrics.accepted(Source::Http, 1),
-        Err(error) => {
-            if error.code() == Code::KeyConflict {
-                metrics.conflicts.increment(1);
-            }
-            metrics.refused(error.code());
-        }
+        Err(error) => metrics.refused(error.code()),
     }
 }

@@ -217,7 +217,7 @@ impl Broker {
 
     async fn due_at(&self, due: &Due, subject: Option<&str>) -> Result<Timestamp> {
         let zone = match (due, subject) {
-            (Due::Local { zone: None, .. }, Some(subject)) => self.zone_of(subject).await?,
+            (Due::Local { zone: None, .. }, Some(subject)) => Some(self.zone_of(subject).await?),
             _ => None,
         };
         let due_at = due.resolve(zone.as_ref()).map_err(|error| error.field("dueAt"))?;
@@ -231,11 +231,18 @@ impl Broker {
         Ok(due_at)
     }
 
-    /// The zone of a subject that is known.
-    async fn zone_of(&self, subject: &str) -> Result<Option<TimeZone>> {
+    /// The zone that a subject has now. An event by itself keeps the instant that this gives; what moves with its
+    /// subject is a schedule.
+    async fn zone_of(&self, subject: &str) -> Result<TimeZone> {
         let connection = self.pool().get().await?;
         let known = posthaste_store::subject::get(&connection, subject).await?;
-        known.map(|subject| zone::parse(&subject.zone)).transpose()
+        let known = known.ok_or_else(|| {
+            let message = format!("the time names no zone, and there is no subject `{subject}` to have one");
+            Error::new(Code::InvalidTime, message)
+                .field("dueAt")
+                .expected("a time with a zone, or a subject that was made before")
+        })?;
+        zone::parse(&known.zone)
     }
 
     fn is_submitted_twice(&self, id: EventId) -> bool {

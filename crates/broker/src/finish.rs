@@ -1,7 +1,8 @@
 //! How events end: the last of an event's messages finishes it, and the schedule that it came from goes on.
 //!
 //! Whether a message is delivered for good or dead for good makes no difference to the schedule: the next
-//! occurrence is made in the same transaction, so nothing stays in between (requirements, decisions 8 and 10).
+//! occurrence is made in the same transaction, so nothing stays in between (requirements, decisions 8 and 10). One
+//! that takes longer than until the next is overtaken by it (see `schedule::onward`).
 //! Not for: events that nobody asks about (see [`tracked`]); those have no end that is written down.
 
 use std::collections::BTreeSet;
@@ -125,7 +126,8 @@ async fn next_occurrences(session: &Session, finished: &[FinishedEvent]) -> Resu
         let event = finished.iter().find(|event| Some(event.id) == schedule.event_id);
         let Some(event) = event.filter(|_| schedule.status == "active") else { continue };
         let after = event.finished_at.max(event.due_at);
-        nexts.push(match Timing::of(&schedule).and_then(|timing| timing.next_after(after)) {
+        let expected_at = schedule.following_at;
+        nexts.push(match Timing::of(&schedule).and_then(|timing| timing.following(after, expected_at)) {
             Ok(due_at) => Next::at(schedule, due_at),
             // The message that was settled must not suffer for it.
             Err(error) => {

@@ -13,7 +13,7 @@ use posthaste_observe::{IngestMetrics, QueueMetrics, ScheduleMetrics, Source};
 
 use crate::catalog::Queue;
 use crate::queue::depth_of;
-use crate::{Broker, Depth};
+use crate::{Accepted, Broker, Depth};
 
 #[derive(Default)]
 pub(crate) struct Metrics {
@@ -97,6 +97,16 @@ impl Broker {
 
     pub(crate) fn count_accepted(&self, source: Source, events: usize) {
         self.inner.metrics.ingest.accepted(source, events);
+    }
+
+    /// What was handed in under a key that was known, whoever did it.
+    pub(crate) fn count_known(&self, accepted: &Accepted) {
+        let metrics = &self.inner.metrics.ingest;
+        match accepted {
+            Accepted::New { .. } => {}
+            Accepted::Duplicate { .. } => metrics.duplicates.increment(1),
+            Accepted::Conflict { .. } => metrics.conflicts.increment(1),
+        }
     }
 
     pub(crate) fn count_refused(&self, code: Code) {

@@ -1,12 +1,13 @@
 //! Schedules: made, listed, paused, resumed and cancelled.
 //!
 //! A schedule has one occurrence at a time, which waits or is in delivery; when that has ended, the next one is
-//! made in the same transaction (see `finish`). Locks are taken in the order of `posthaste_store::schedule`.
+//! made in the same transaction (see `finish`), and when it has not, by the clock (see `onward`). Locks are taken in the order of `posthaste_store::schedule`.
 //! Not for: when a rule occurs (see `occurrence`), or what a subject's change does to schedules (see `moving`).
 
 mod input;
 mod moving;
 mod occurrence;
+mod onward;
 
 use jiff::{SignedDuration, Timestamp};
 use posthaste_base::limits::DUE_AHEAD_DAYS_MAX;
@@ -22,6 +23,7 @@ pub(crate) use self::input::check_storable;
 pub(crate) use self::moving::{Held, follow_in};
 pub use self::moving::{Moved, NotMoved, NotMovedReason};
 pub(crate) use self::occurrence::{Next, Timing, make_in};
+pub(crate) use self::onward::look_at;
 use crate::Broker;
 use crate::transact::Abort;
 

@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 
 use posthaste_base::{Category, Error, EventId, MessageId, Priority, QueueId, Result, ScheduleId};
-use posthaste_observe::Source;
+use posthaste_observe::{CorrelationId, Source, correlation};
 use posthaste_store::Session;
 use posthaste_store::event::{self, EventRow, Refused};
 use uuid::Uuid;
@@ -52,11 +52,7 @@ pub(crate) async fn refuse_in(
     for row in due {
         let Some(error) = refused.get(&row.id) else { continue };
         let queue = queue_of(&catalog, row)?;
-        tracing::warn!(
-            event.id = %row.id,
-            code = %error.code(),
-            "event `{}` from SQL is not valid and goes to the dead letter queue", row.id
-        );
+        log_refused(row, error);
         broker.count_refused(error.code());
         broker.count_dead(queue, Category::Validation);
         rows.push(Refused {
@@ -83,6 +79,17 @@ pub(crate) async fn refuse_in(
 }
 
 /// The queue whose dead letter queue takes a refused event: the first that it was meant for, or else the one of its
+/// With the sender's correlation id, by which they look for it.
+fn log_refused(row: &EventRow, error: &Error) {
+    let stored = row.correlation_id.as_deref().map(CorrelationId::of_stored);
+    let _entered = stored.and_then(|id| CorrelationId::parse(id.as_bytes())).map(correlation::enter);
+    tracing::warn!(
+        event.id = %row.id,
+        code = %error.code(),
+        "event `{}` from SQL is not valid and goes to the dead letter queue", row.id
+    );
+}
+
 /// priority.
 fn queue_of(catalog: &Catalog, row: &EventRow) -> Result<QueueId> {
     let priority = Priority::from_rank(row.priority).unwrap_or(Priority::Low);
@@ -102,5 +109,67 @@ fn cause(error: &Error) -> String {
     match text.char_indices().nth(CAUSE_CHARS_MAX) {
         Some((end, _)) => format!("{}...", &text[..end]),
         None => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use posthaste_base::Code;
+    use tracing::span;
+
+    use super::*;
+
+    /// Takes down which correlation id each line of the log would have.
+    #[derive(Clone, Default)]
+    struct Ids(Arc<Mutex<Vec<Option<String>>>>);
+
+    impl tracing::Subscriber for Ids {
+        fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
+            true
+        }
+
+        fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+            span::Id::from_u64(1)
+        }
+
+        fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+
+        fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+
+        fn event(&self, _: &tracing::Event<'_>) {
+            self.0.lock().unwrap().push(correlation::current().map(|id| id.as_str().to_owned()));
+        }
+
+        fn enter(&self, _: &span::Id) {}
+
+        fn exit(&self, _: &span::Id) {}
+    }
+
+    #[test]
+    fn a_refusal_is_logged_under_the_senders_correlation_id() {
+        let row = |correlation_id: Option<&str>| EventRow {
+            id: EventId::generate().0,
+            key: "k".into(),
+            payload_hash: Vec::new(),
+            event_type: "order".into(),
+            subject: None,
+            priority: 3,
+            due_at: None,
+            schedule_id: None,
+            correlation_id: correlation_id.map(str::to_owned),
+            attributes: None,
+            payload: Default::default(),
+            fanout: 0,
+            is_unchecked: true,
+        };
+        let ids = Ids::default();
+        tracing::subscriber::with_default(ids.clone(), || {
+            for stored in [Some("abc"), None] {
+                log_refused(&row(stored), &Error::new(Code::InvalidPayload, "it is not valid"));
+            }
+        });
+        assert_eq!(*ids.0.lock().unwrap(), [Some("abc".to_owned()), None]);
     }
 }

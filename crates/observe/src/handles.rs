@@ -202,6 +202,8 @@ pub struct ScheduleMetrics {
     pub occurrences_moved: Counter,
     pub occurrences_ended: Counter,
     pub occurrences_failed: Counter,
+    /// The next one came by the clock, because it had not ended.
+    pub occurrences_overtaken: Counter,
     ticks_done: Counter,
     ticks_failed: Counter,
     tick_seconds: Histogram,
@@ -218,6 +220,7 @@ impl ScheduleMetrics {
             occurrences_moved: occurrences("moved"),
             occurrences_ended: occurrences("ended"),
             occurrences_failed: occurrences("failed"),
+            occurrences_overtaken: occurrences("overtaken"),
             ticks_done: counter(&names::SCHEDULER_TICKS, &["done"]),
             ticks_failed: counter(&names::SCHEDULER_TICKS, &["failed"]),
             tick_seconds: histogram(&names::SCHEDULER_TICK_DURATION, &[]),
@@ -331,7 +334,7 @@ mod tests {
                 queue.latency_seconds.record(0.015);
             },
             &[
-                "# HELP posthaste_queue_messages Messages in a queue, by state: visible, in_flight or delayed. The states are disjoint. Only the leader counts.",
+                "# HELP posthaste_queue_messages Messages in a queue, by state: visible, in_flight or delayed. The states are disjoint. Only the leader counts, in each half of a queue up to 10,000 of visible and of delayed ones: what is higher is at least that.",
                 "# TYPE posthaste_messages_received_total counter",
                 "posthaste_messages_received_total{queue=\"critical\"} 30",
                 "posthaste_empty_receives_total{queue=\"critical\"} 1",

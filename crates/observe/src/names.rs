@@ -87,10 +87,10 @@ table! {
     EVENTS_REFUSED = "posthaste_events_refused_total", Counter, Count, ["code"],
         "Events refused, by error code.";
     IDEMPOTENCY_HITS = "posthaste_idempotency_hits_total", Counter, Count, ["outcome"],
-        "Events whose idempotency key was known: duplicate (same content, one effect) or conflict (other content).";
+        "Events that a node was handed under a known idempotency key: duplicate (same content, one effect) or conflict (other content). What `posthaste.publish` itself recognises in SQL is not counted.";
 
     QUEUE_MESSAGES = "posthaste_queue_messages", Gauge, Count, ["queue", "state"],
-        "Messages in a queue, by state: visible, in_flight or delayed. The states are disjoint. Only the leader counts.";
+        "Messages in a queue, by state: visible, in_flight or delayed. The states are disjoint. Only the leader counts, in each half of a queue up to 10,000 of visible and of delayed ones: what is higher is at least that.";
     QUEUE_OLDEST_AGE = "posthaste_queue_oldest_age_seconds", Gauge, Seconds, ["queue"],
         "Age of the oldest visible message of a queue; 0 when there is none.";
     QUEUE_BUSY = "posthaste_queue_busy", Gauge, Count, ["queue"],
@@ -131,7 +131,7 @@ table! {
         "Dead letters given back to their queue.";
 
     SCHEDULER_LAG = "posthaste_scheduler_lag_seconds", Gauge, Seconds, [],
-        "How long the oldest due event has been waiting for the scheduler; 0 when nothing is due.";
+        "How long the oldest due event has been waiting for the scheduler; 0 when nothing is due. Only the leader knows.";
     SCHEDULER_TICKS = "posthaste_scheduler_ticks_total", Counter, Count, ["outcome"],
         "Rounds of the scheduler: done or failed.";
     SCHEDULER_TICK_DURATION = "posthaste_scheduler_tick_duration_seconds", Histogram, Seconds, [],
@@ -139,7 +139,7 @@ table! {
     SCHEDULER_CLAIMED = "posthaste_scheduler_claimed_events", Histogram, Count, [],
         "Due events that one round of the scheduler published.";
     OCCURRENCES = "posthaste_schedule_occurrences_total", Counter, Count, ["outcome"],
-        "Occurrences of schedules: made, moved, ended or failed.";
+        "Occurrences of schedules: made, moved, ended, failed, or overtaken (not ended when the next one's time came).";
 
     HTTP_REQUESTS = "posthaste_http_requests_total", Counter, Count, ["route", "method", "status"],
         "HTTP requests answered; status 499 is a caller that left before the answer.";
@@ -169,7 +169,7 @@ table! {
         "Spans that were lost: full (more were recorded than could be sent), unreachable (the collector did not answer in time) or refused (it did not want them).";
 
     LEADER = "posthaste_leader", Gauge, State, ["role"],
-        "Whether this node leads a role that only one node may have: 1 yes, 0 no.";
+        "Whether this node leads a role that only one node may have: 1 yes, 0 no, or its last round failed.";
     BUILD_INFO = "posthaste_build_info", Gauge, State, ["version"],
         "Always 1; the version is in the label.";
     PROCESS_CPU = "process_cpu_seconds_total", Counter, Seconds, [],

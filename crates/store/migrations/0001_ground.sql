@@ -113,6 +113,8 @@ create table posthaste.schedule (
     -- has no such date.
     event_id uuid,
     next_at timestamptz,
+    -- When the occurrence after that one is due by the clock: it is made then, though that one may not have ended.
+    following_at timestamptz,
     -- How many occurrences were made; the number of the last one.
     occurrences bigint not null default 0,
     created_at timestamptz not null default posthaste.now(),
@@ -122,6 +124,7 @@ create table posthaste.schedule (
     constraint schedule_follows_a_subject check (follows is null or subject is not null)
 );
 create index schedule_subject on posthaste.schedule (subject, id);
+create index schedule_following on posthaste.schedule (following_at) where following_at is not null;
 create index schedule_live on posthaste.schedule (subject, id) where status in ('active', 'paused');
 
 create table posthaste.event (

@@ -48,6 +48,8 @@ pub struct Agenda {
     pub now: Timestamp,
     /// When the next event that waits is due.
     pub event_at: Option<Timestamp>,
+    /// When the first schedule goes on by the clock, should its occurrence not end before.
+    pub following_at: Option<Timestamp>,
     /// When the next letter of a redrive goes back.
     pub redrive_at: Option<Timestamp>,
     /// When the next delayed message of each queue that has some becomes visible.
@@ -57,13 +59,14 @@ pub struct Agenda {
 pub async fn agenda(session: &Session) -> Result<Agenda> {
     let statement = session.prepare_cached(sql!("node/agenda")).await?;
     let row = session.query_one(&statement, &[]).await?;
-    let queues: Option<Vec<i32>> = row.try_get(3)?;
-    let times: Option<Vec<Timestamp>> = row.try_get(4)?;
+    let queues: Option<Vec<i32>> = row.try_get(4)?;
+    let times: Option<Vec<Timestamp>> = row.try_get(5)?;
     let queues = queues.unwrap_or_default().into_iter().map(QueueId);
     Ok(Agenda {
         now: row.try_get(0)?,
         event_at: row.try_get(1)?,
-        redrive_at: row.try_get(2)?,
+        following_at: row.try_get(2)?,
+        redrive_at: row.try_get(3)?,
         delayed: queues.zip(times.unwrap_or_default()).collect(),
     })
 }

@@ -27,6 +27,8 @@ pub struct ScheduleRow {
     pub status: String,
     pub event_id: Option<Uuid>,
     pub next_at: Option<Timestamp>,
+    /// When the occurrence after that one is due, by the clock.
+    pub following_at: Option<Timestamp>,
     pub occurrences: i64,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
@@ -56,7 +58,27 @@ pub struct Advance {
     pub status: &'static str,
     pub event_id: Option<Uuid>,
     pub next_at: Option<Timestamp>,
+    pub following_at: Option<Timestamp>,
     pub occurrences: i64,
+}
+
+impl Advance {
+    /// An active schedule as it is.
+    pub fn of(schedule: &ScheduleRow) -> Self {
+        let &ScheduleRow { id, event_id, next_at, following_at, occurrences, .. } = schedule;
+        Self { id, status: "active", event_id, next_at, following_at, occurrences }
+    }
+}
+
+/// A schedule whose next occurrence's time has come, while the last one has not ended.
+#[derive(Clone, Copy, Debug)]
+pub struct Following {
+    pub id: i64,
+    pub following_at: Timestamp,
+    /// Whether the last one waits for the scheduler.
+    pub is_waiting: bool,
+    /// When the last one was published.
+    pub published_at: Option<Timestamp>,
 }
 
 /// An event that waits, and where it goes.
@@ -166,9 +188,26 @@ pub async fn advance(session: &Session, advances: &[Advance]) -> Result<()> {
     let statuses: Vec<_> = advances.iter().map(|one| one.status).collect();
     let events: Vec<_> = advances.iter().map(|one| one.event_id).collect();
     let times: Vec<_> = advances.iter().map(|one| one.next_at).collect();
+    let followings: Vec<_> = advances.iter().map(|one| one.following_at).collect();
     let occurrences: Vec<_> = advances.iter().map(|one| one.occurrences).collect();
-    session.execute(&statement, &[&ids, &statuses, &events, &times, &occurrences]).await?;
+    session.execute(&statement, &[&ids, &statuses, &events, &times, &followings, &occurrences]).await?;
     Ok(())
+}
+
+/// Schedules whose next occurrence's time comes in so many seconds, held by this transaction.
+pub async fn sweep_following(session: &Session, seconds: f64, limit: i64) -> Result<Vec<Following>> {
+    let statement = session.prepare_cached(sql!("schedule/sweep_following")).await?;
+    let rows = session.query(&statement, &[&seconds, &limit]).await?;
+    rows.iter()
+        .map(|row| {
+            Ok(Following {
+                id: row.try_get("id")?,
+                following_at: row.try_get("following_at")?,
+                is_waiting: row.try_get("is_waiting")?,
+                published_at: row.try_get("published_at")?,
+            })
+        })
+        .collect()
 }
 
 /// Keeps the scheduler from taking these events; answers with those that it has not taken.
@@ -268,6 +307,7 @@ fn schedule(row: &Row) -> Result<ScheduleRow> {
         status: row.try_get("status")?,
         event_id: row.try_get("event_id")?,
         next_at: row.try_get("next_at")?,
+        following_at: row.try_get("following_at")?,
         occurrences: row.try_get("occurrences")?,
         created_at: row.try_get("created_at")?,
         updated_at: row.try_get("updated_at")?,

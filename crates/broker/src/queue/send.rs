@@ -209,7 +209,7 @@ async fn announce_in(
 }
 
 impl Broker {
-    /// Rings for those whom newly accepted events concern; after the commit.
+    /// Rings for those whom newly accepted events concern, and counts the others; after the commit.
     pub(crate) fn accepted(&self, events: &[NewEvent], accepted: &[Accepted]) {
         let catalog = self.catalog();
         let mut rung: Vec<QueueId> = Vec::new();
@@ -231,3 +231,4 @@ impl Broker {
         }
     }
 }
+                self.count_known(accepted);

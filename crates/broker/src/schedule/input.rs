@@ -32,7 +32,7 @@ pub struct ScheduleIn {
     /// None is the subject's, whichever that is by then.
     #[serde(default)]
     pub zone: Option<String>,
-    /// The local time of day where the rule names none; 09:00 when this says nothing either.
+    /// The local time of day for rules of days alone; 09:00 when this says nothing. Refused beside a rule with a time.
     #[serde(default)]
     pub at: Option<String>,
     #[serde(default)]
@@ -75,7 +75,7 @@ pub(super) fn check(input: ScheduleIn, catalog: &Catalog, strict_types: bool) ->
         None => None,
     };
     let at = match &input.at {
-        Some(text) => parse_time_of_day(text).map_err(|error| error.field("at"))?,
+        Some(text) => check_at(text, rule.as_ref())?,
         None => TIME_OF_DAY_DEFAULT,
     };
     let payload = input.payload.unwrap_or_else(|| Value::Object(Map::new()));
@@ -85,7 +85,7 @@ pub(super) fn check(input: ScheduleIn, catalog: &Catalog, strict_types: bool) ->
         name: input.name,
         event_type: input.event_type,
         subject: input.subject,
-        rule,
+        rule: rule.map(|rule| rule.to_json()),
         follows: input.follows,
         zone,
         at,
@@ -113,15 +113,29 @@ fn check_type(event_type: &str, catalog: &Catalog, strict_types: bool) -> Result
     Ok(())
 }
 
-/// The rule as it is stored; none when the schedule follows a date.
-fn check_rule(input: &ScheduleIn) -> Result<Option<Value>> {
+/// A time of day, which must not contradict the rule's own.
+fn check_at(text: &str, rule: Option<&Rule>) -> Result<Time> {
+    let at = parse_time_of_day(text).map_err(|error| error.field("at"))?;
+    match rule.filter(|rule| rule.names_time()) {
+        None => Ok(at),
+        Some(rule) => {
+            let message = format!("`at` would do nothing beside this `rule`, which names its time: {rule}");
+            Err(Error::new(Code::InvalidParameter, message)
+                .field("at")
+                .expected("no `at`, or a rule that names days and no time"))
+        }
+    }
+}
+
+/// The rule; none when the schedule follows a date.
+fn check_rule(input: &ScheduleIn) -> Result<Option<Rule>> {
     match (&input.rule, &input.follows) {
         (Some(rule), None) => {
             let rule = Rule::parse(rule).map_err(|error| {
                 let field = error.field_name().map_or_else(String::new, |field| format!(".{field}"));
                 error.field(format!("rule{field}"))
             })?;
-            Ok(Some(rule.to_json()))
+            Ok(Some(rule))
         }
         (None, Some(_)) if input.subject.is_none() => {
             Err(invalid("`follows` names a date of a subject, and there is no subject").field("subject"))

@@ -13,7 +13,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::SCHEDULES_PER_SUBJECT_MAX;
-use super::occurrence::{Next, Timing, make_in, occurrence_key};
+use super::occurrence::{Next, Timing, following_at, make_in, occurrence_key};
 use crate::transact::Abort;
 use crate::{Broker, domain};
 
@@ -105,11 +105,14 @@ pub(crate) async fn follow_in(
         }
         let timing = Timing::of(&schedule)?;
         let is_waiting = schedule.event_id.is_some_and(|event| held.waiting.contains(&event));
-        let to = match schedule.next_at.filter(|_| is_waiting && !has_new_date) {
+        let in_delivery = schedule.event_id.is_some() && !is_waiting;
+        // What is in delivery stays, and what follows it moves in its place: so it keeps its local day as well.
+        let from = if in_delivery { schedule.following_at } else { schedule.next_at };
+        let to = match from.filter(|_| !has_new_date) {
             Some(due_at) => timing.moved_from(&old_zone, due_at, now)?,
             None => timing.next_after(now)?,
         };
-        plan.add(schedule, is_waiting, to);
+        plan.add(schedule, in_delivery, to);
     }
     let counts = (plan.followed.moved.len(), plan.followed.not_moved.len());
     let catalog = broker.catalog();
@@ -143,11 +146,12 @@ struct Plan {
 }
 
 impl Plan {
-    fn add(&mut self, schedule: ScheduleRow, is_waiting: bool, to: Option<Timestamp>) {
+    fn add(&mut self, schedule: ScheduleRow, in_delivery: bool, to: Option<Timestamp>) {
         let id = ScheduleId(schedule.id);
         let from = schedule.next_at;
         match (schedule.event_id, to) {
-            (Some(event), _) if !is_waiting => {
+            (Some(event), _) if in_delivery => {
+                self.advances.push(Advance { following_at: to, ..Advance::of(&schedule) });
                 let reason = NotMovedReason::InDelivery;
                 self.followed.not_moved.push(NotMoved { schedule: id, event: EventId(event), reason });
             }
@@ -157,13 +161,8 @@ impl Plan {
                 }
                 let key = occurrence_key(schedule.id, schedule.occurrences, due_at);
                 self.moves.push(Move { event_id: event, due_at, key });
-                self.advances.push(Advance {
-                    id: schedule.id,
-                    status: "active",
-                    event_id: Some(event),
-                    next_at: to,
-                    occurrences: schedule.occurrences,
-                });
+                let following_at = following_at(&schedule, due_at);
+                self.advances.push(Advance { next_at: to, following_at, ..Advance::of(&schedule) });
                 self.followed.moved.push(Moved { schedule: id, event: EventId(event), from, to });
             }
             (Some(event), None) => {

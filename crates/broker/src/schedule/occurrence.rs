@@ -44,6 +44,20 @@ impl Timing {
         }
     }
 
+    /// The occurrence that follows one which ended at `after`, or was due then. `expected_at` is when it would follow
+    /// by the clock: nothing comes on an earlier local day, for what was due on that day has been, be it in another zone.
+    pub(crate) fn following(
+        &self,
+        after: Timestamp,
+        expected_at: Option<Timestamp>,
+    ) -> Result<Option<Timestamp>> {
+        let Some(expected_at) = expected_at else { return self.next_after(after) };
+        let day = self.zone.to_datetime(expected_at).date();
+        let midnight = zone::resolve(day.to_datetime(Time::midnight()), &self.zone)?;
+        let before = midnight.saturating_sub(SignedDuration::from_nanos(1)).unwrap_or(midnight);
+        self.next_after(after.max(before))
+    }
+
     /// Where an occurrence that was due at `due` in `old_zone` moves to, now that the zone is this one.
     ///
     /// It keeps its local day, so that moving house brings neither a second birthday nor none in a year. If its
@@ -109,6 +123,7 @@ impl Next {
             status: self.status,
             event_id: self.event_id.map(|id| id.0),
             next_at: self.due_at,
+            following_at: self.due_at.and_then(|due_at| following_at(&self.schedule, due_at)),
             occurrences: self.schedule.occurrences + i64::from(self.event_id.is_some()),
         }
     }
@@ -133,6 +148,12 @@ impl Next {
             payload: schedule.payload.to_string().into(),
         })
     }
+}
+
+/// When the occurrence after the one that is due at `due_at` is due, by the clock.
+pub(super) fn following_at(schedule: &ScheduleRow, due_at: Timestamp) -> Option<Timestamp> {
+    // What is wrong with the rule is said when that one is made.
+    Timing::of(schedule).and_then(|timing| timing.next_after(due_at)).ok().flatten()
 }
 
 /// The idempotency key of an occurrence. Each occurrence of a schedule has a number of its own, so that one that

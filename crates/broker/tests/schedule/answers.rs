@@ -104,6 +104,14 @@ async fn what_cannot_be_is_refused_with_its_field() {
         .await;
     check(json!({"type": "x", "rule": cron, "zone": "Europe/Berln"}), Code::UnknownZone, "zone").await;
     check(json!({"type": "x", "rule": cron, "zone": "UTC", "at": "25:00"}), Code::InvalidTime, "at").await;
+    for rule in [
+        cron.clone(),
+        json!({"once": "2027-05-01T09:00"}),
+        json!({"rrule": "FREQ=DAILY", "from": "2027-05-01T09:00"}),
+    ] {
+        check(json!({"type": "x", "rule": rule, "zone": "UTC", "at": "10:00"}), Code::InvalidParameter, "at")
+            .await;
+    }
     check(json!({"type": "EventFailed", "rule": cron, "zone": "UTC"}), Code::InvalidEvent, "type").await;
     let nul = json!({"a": ["\0"]});
     check(json!({"type": "x", "rule": cron, "zone": "UTC", "payload": nul}), Code::InvalidEvent, "payload")
@@ -129,4 +137,27 @@ async fn what_cannot_be_is_refused_with_its_field() {
     check("UTC", json!({"birthday": "2025-02-29"}), Code::InvalidTime, "dates.birthday").await;
     let error = world.broker.patch_subject("u2", patch(json!({}))).await.unwrap_err();
     assert_eq!(error.code(), Code::NotFound);
+}
+
+#[tokio::test]
+async fn a_local_time_of_an_event_is_that_of_its_subject_once() {
+    let world = World::at("2027-03-01T00:00:00Z").await;
+    world.subject("u1", "Asia/Tokyo", "1990-03-15").await;
+    let publish = async |subject: Option<&str>| {
+        let due = Some(posthaste_engine::due::parse_due("2027-03-15T09:00").unwrap());
+        let payload = Payload::json(b"1".as_slice().into()).unwrap();
+        let subject = subject.map(str::to_owned);
+        world.broker.publish(EventIn { due, subject, key: Some("k".into()), ..EventIn::of(payload) }).await
+    };
+    let made = publish(Some("u1")).await.unwrap();
+    assert_eq!(made.due_at, time("2027-03-15T00:00:00Z"));
+    let change = world.broker.patch_subject("u1", patch(json!({"zone": "UTC"}))).await.unwrap();
+    assert!(change.moved.is_empty() && change.not_moved.is_empty(), "what moves is a schedule");
+    assert_eq!(world.broker.show_event(made.id).await.unwrap().due_at, made.due_at);
+
+    for (subject, named) in [(Some("nobody"), "there is no subject `nobody`"), (None, "names no zone")] {
+        let error = publish(subject).await.unwrap_err();
+        assert_eq!((error.code(), error.field_name()), (Code::InvalidTime, Some("dueAt")), "{error}");
+        assert!(error.message().contains(named), "{error}");
+    }
 }

@@ -50,6 +50,44 @@ async fn a_time_that_has_passed_in_the_new_zone_is_due_at_once() {
     assert_eq!(world.receive_one().await.event.map(|event| event.id), made.event_id);
 }
 
+/// A birthday in Berlin is received, its subject goes from there to `zones`, one after the other, and then it is
+/// settled, a minute after it was due.
+async fn check_moved_in_delivery(zones: &[&str], expected: &str) {
+    let mut world = World::at("2027-03-15T07:59:00Z").await;
+    world.subscribe("s", "BIRTHDAY").await;
+    world.birthday("Europe/Berlin", "1990-03-15").await;
+    world.goes_on_at("2027-03-15T08:00:05Z").await;
+    let message = world.receive_one().await;
+    for zone in zones {
+        let change = world.broker.patch_subject("u1", patch(json!({"zone": zone}))).await.unwrap();
+        assert_eq!((change.moved.len(), change.not_moved.len()), (0, 1), "{zone}");
+    }
+    world.goes_on_at("2027-03-15T08:01:00Z").await;
+    world.settle(&message).await;
+    assert_eq!(world.broker.get_schedule("b").await.unwrap().next_at, at(expected), "{zones:?}");
+}
+
+#[tokio::test]
+async fn who_moves_while_a_birthday_is_delivered_has_no_second_one_on_that_day() {
+    check_moved_in_delivery(&["America/New_York"], "2028-03-15T13:00:00Z").await;
+    check_moved_in_delivery(&["Asia/Tokyo"], "2028-03-15T00:00:00Z").await;
+    check_moved_in_delivery(&["Pacific/Kiritimati", "Pacific/Midway"], "2028-03-15T20:00:00Z").await;
+}
+
+#[tokio::test]
+async fn a_date_that_is_corrected_after_its_day_comes_on_its_own_day_too() {
+    let mut world = World::at("2027-03-15T07:59:00Z").await;
+    world.subscribe("s", "BIRTHDAY").await;
+    world.birthday("Europe/Berlin", "1990-03-15").await;
+    world.goes_on_at("2027-03-15T08:00:05Z").await;
+    let message = world.receive_one().await;
+    world.settle(&message).await;
+    world.goes_on_at("2027-03-16T12:00:00Z").await;
+    let dates = json!({"dates": {"birthday": "1990-03-20"}});
+    let moved = world.broker.patch_subject("u1", patch(dates)).await.unwrap().moved.remove(0);
+    assert_eq!((moved.from, moved.to), (at("2028-03-15T08:00:00Z"), at("2027-03-20T08:00:00Z")));
+}
+
 #[tokio::test]
 async fn a_date_that_goes_takes_its_occurrence_and_one_that_comes_brings_one() {
     let world = World::at("2027-03-01T00:00:00Z").await;

@@ -3,6 +3,7 @@
 mod answers;
 mod changes;
 mod occurrences;
+mod onward;
 
 use std::time::Duration;
 

@@ -84,6 +84,16 @@ impl Rule {
         }
     }
 
+    /// Whether the rule names its times of day itself, so that a time of day beside it says nothing.
+    pub fn names_time(&self) -> bool {
+        match self {
+            Self::Once(start) => start.time.is_some(),
+            Self::Yearly(_) => false,
+            Self::Cron(_) => true,
+            Self::RRule(rule) => rule.from().time.is_some(),
+        }
+    }
+
     /// The first instant strictly later than `after` at which the rule occurs; `None` when there is none.
     ///
     /// `at` is the local time of day for rules that name none. Local times that clocks skip move forward, ones

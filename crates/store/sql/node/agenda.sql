@@ -1,8 +1,8 @@
--- purpose: what the keeper has to do next: when the next waiting event, redriven letter and delayed message of each
---   queue is due, and the database's clock
+-- purpose: what the keeper has to do next: when the next waiting event, occurrence by the clock, redriven letter and
+--   delayed message of each queue is due, and the database's clock
 -- params: none
--- locks: access share on waiting, dead_letter, queue, deferred
--- index: waiting primary key, dead_letter_redrive, deferred_visible
+-- locks: access share on waiting, schedule, dead_letter, queue, deferred
+-- index: waiting primary key, schedule_following, dead_letter_redrive, deferred_visible
 select
     posthaste.now() as now,
     least(
@@ -11,6 +11,13 @@ select
         (select w.due_at from posthaste.waiting w where w.priority = 2 order by w.due_at limit 1),
         (select w.due_at from posthaste.waiting w where w.priority = 3 order by w.due_at limit 1)
     ) as event_at,
+    (
+        select s.following_at
+        from posthaste.schedule s
+        where s.following_at is not null
+        order by s.following_at
+        limit 1
+    ) as following_at,
     (
         select d.redrive_at
         from posthaste.dead_letter d
