@@ -30,6 +30,9 @@ pub(crate) const BESIDE: [Param; 5] = [
 
 pub(crate) const EVENT_TYPE: HeaderName = HeaderName::from_static("posthaste-type");
 pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+/// What calls of our own to endpoints say.
+const DELIVERED_TYPE: HeaderName = HeaderName::from_static("posthaste-event-type");
+const DELIVERED_ID: HeaderName = HeaderName::from_static("posthaste-event-id");
 
 /// Where a body says the things that can also be said beside it.
 pub(crate) struct Places {
@@ -72,9 +75,14 @@ pub(crate) fn event_type(call: &Call) -> Result<Option<String>> {
 
 /// The event of the body with what is said beside it.
 pub(crate) fn with_beside(call: &Call, event: EventIn, body: &Places) -> Result<EventIn> {
+    refuse_function_call(call.headers())?;
     let query = call.query()?;
     let text = |name: &'static str| query.text(name).map(|text| text.map(str::to_owned));
-    let in_header = header(call.headers(), &IDEMPOTENCY_KEY)?;
+    let in_header = header(call.headers(), &IDEMPOTENCY_KEY)?.map(|key| {
+        // A delivery encodes what a header cannot carry: the same event has the same key when it comes back.
+        let is_delivered = call.headers().contains_key(DELIVERED_TYPE);
+        is_delivered.then(|| intake::percent_decoded(key.as_bytes())).flatten().unwrap_or(key)
+    });
     let due = query.text("dueAt")?.map(|text| intake::due("dueAt", text)).transpose()?;
     let [by_query, by_header] = type_beside(call)?;
     Ok(EventIn {
@@ -95,6 +103,18 @@ pub(crate) fn with_beside(call: &Call, event: EventIn, body: &Places) -> Result<
         due: agreed([said("the parameter `dueAt`", "dueAt", due), said(body.due, "dueAt", event.due)])?,
         ..event
     })
+}
+
+/// A call to a function carries messages of several events, and each try is a new one: taken for an event it would go
+/// round for ever.
+fn refuse_function_call(headers: &HeaderMap) -> Result<()> {
+    let is_batch = headers.get(DELIVERED_TYPE).is_some_and(|value| value == "batch");
+    if is_batch && !headers.contains_key(DELIVERED_ID) {
+        return Err(Error::new(Code::InvalidEvent, "this is a call to a function, not an event")
+            .field(DELIVERED_TYPE.as_str())
+            .hint("let a webhook lead here, or publish what the messages say one by one"));
+    }
+    Ok(())
 }
 
 /// Several events have each their own key and type, so that nothing can be said beside them.

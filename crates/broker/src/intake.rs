@@ -12,7 +12,7 @@ use posthaste_base::{Code, Error, Priority, Result};
 use posthaste_engine::due::{Due, parse_due};
 use serde_json::{Map, Value};
 
-pub use cloudevents::{cloud_event, cloud_event_batch, cloud_event_of_headers};
+pub use cloudevents::{cloud_event, cloud_event_batch, cloud_event_of_headers, percent_decoded};
 pub use envelope::{ENVELOPE_FIELDS, envelope, envelope_batch, payload_or_envelope};
 
 /// How alike two names must be for one to be suggested for the other.

@@ -10,6 +10,7 @@ mod document;
 mod events;
 mod fuzz;
 mod health;
+mod loops;
 mod queues;
 mod server;
 mod times;

@@ -174,7 +174,8 @@ fn is_json(content_type: Option<&str>) -> bool {
     essence.ends_with("/json") || essence.ends_with("+json")
 }
 
-fn percent_decoded(value: &[u8]) -> Option<String> {
+/// A header's value as the text that it stands for; none if it is not UTF-8 in percent-encoding.
+pub fn percent_decoded(value: &[u8]) -> Option<String> {
     let mut decoded = Vec::with_capacity(value.len());
     let mut rest = value.iter().copied();
     while let Some(byte) = rest.next() {
