@@ -8,6 +8,7 @@ mod failures;
 mod fairness;
 mod functions;
 mod guards;
+mod metrics;
 mod modes;
 mod post_office;
 mod spans;
