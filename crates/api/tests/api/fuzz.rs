@@ -47,7 +47,7 @@ fn good(operation: &str) -> Value {
             json!({"zone": "Europe/Berlin", "dates": {"birthday": "1990-03-15"}, "attributes": {"a": 1}})
         }
         "POST /schedules" => {
-            json!({"name": "n", "type": "t", "rule": {"rrule": "FREQ=WEEKLY;BYDAY=MO", "from": "2026-01-05T09:00"},
+            json!({"name": "n", "type": "t", "rule": {"rrule": "FREQ=WEEKLY;BYDAY=MO", "from": "2026-01-05"},
             "zone": "UTC", "at": "09:00", "priority": "LOW", "attributes": {}, "payload": {"a": 1}})
         }
         "POST /dead-letters/discard" => json!({"filter": filter, "reason": "r", "maxMessages": 5}),

@@ -149,6 +149,12 @@ async fn schedules_and_subjects_that_cannot_be_say_why() {
             "at",
         ),
         (
+            json!({"type": "a", "rule": {"cron": "0 9 * * *"}, "zone": "UTC", "at": "10:00"}),
+            400,
+            "invalid-parameter",
+            "at",
+        ),
+        (
             json!({"type": "a", "rule": {"cron": "0 9 * * *"}, "zone": "Mars/Olympus"}),
             422,
             "unknown-zone",

@@ -89,7 +89,7 @@ pub(crate) struct Create {
     /// The time zone; without it, the subject's.
     #[arg(long)]
     zone: Option<String>,
-    /// The local time of day, where the rule names none; 09:00 when it is not given.
+    /// The local time of day, for rules of days alone; 09:00 when it is not given.
     #[arg(long, value_name = "HH:MM")]
     at: Option<String>,
     /// CRITICAL, HIGH, NORMAL or LOW; without it, the type's own.
