@@ -64,6 +64,7 @@ codes! {
     DatabaseFailed, "database-failed", 503, 3, "the database could not carry out a statement", "try again; the log has the server's own message";
     OpenListener, "open-listener", 403, 4, "the address can be reached by others, and there is no API key", "make a key with `posthaste keys create`, or listen on 127.0.0.1";
     SchemaTooNew, "schema-too-new", 503, 4, "the schema is newer than this program", "run the newer version of Posthaste";
+    SchemaDiffers, "schema-differs", 503, 4, "the schema was made by another build, whose migrations say other things", "run the build that made it; or, if nothing in it is needed, `drop schema posthaste cascade` and `posthaste schema upgrade`";
     SchemaMissing, "schema-missing", 503, 4, "the schema is not there or is older than this program", "run `posthaste schema upgrade`";
     PostgresMissing, "postgres-missing", 503, 3, "no PostgreSQL server programs were found", "install PostgreSQL (`apt-get install postgresql`), or name them with `--pg-bin`, or give `DATABASE_URL`";
     PostgresFailed, "postgres-failed", 503, 3, "the local PostgreSQL server did not start", "read the server's log that the message names";
@@ -78,6 +79,7 @@ codes! {
     MigrationsDisagree, "migrations-disagree", 409, 4, "the folder and the database disagree about what was applied", "see `posthaste migrate status`, and mend what it names: bring files back, or settle what failed with the tool itself";
     RunStopped, "run-stopped", 409, 5, "the run was stopped before its end", "go on with `posthaste runs resume`, or back with `posthaste runs abort`";
     Unavailable, "unavailable", 503, 5, "the service cannot do this at the moment", "try again shortly";
+    KeyInUse, "key-in-use", 503, 5, "another transaction that is still open holds the idempotency key", "send the same again shortly; should it last, end the transaction that published the key from SQL and was left open";
     Timeout, "timeout", 504, 5, "it took longer than allowed", "try again, with less at a time";
     Internal, "internal", 500, 70, "an error of Posthaste itself", "report it with the correlation id";
 }

@@ -61,7 +61,7 @@ struct Routed {
 impl Broker {
     /// How long an event's row, and so its key, is kept after it is due: longer than a message of it can wait.
     fn keep_event_seconds(&self, catalog: &Catalog) -> f64 {
-        f64::from(catalog.retention_seconds_max()) + f64::from(self.options().key_ttl_days) * 86_400.0
+        f64::from(catalog.retention_seconds_max()) + self.options().key_ttl_seconds()
     }
 }
 
@@ -98,7 +98,9 @@ pub(crate) async fn accept_in(
     // In the order of their keys, so that two transactions with the same keys wait for each other in one order.
     rows.sort_unstable_by(|a, b| a.key.cmp(&b.key));
     let keep_seconds = broker.keep_event_seconds(&catalog);
-    let inserted = event::insert(session, &rows.iter().collect::<Vec<_>>(), keep_seconds).await?;
+    let inserted = event::insert(session, &rows.iter().collect::<Vec<_>>(), keep_seconds)
+        .await
+        .map_err(|error| abort_of_insert(error, &rows))?;
 
     let mut messages: BTreeMap<Segment, Messages> = BTreeMap::new();
     let mut later = Vec::new();
@@ -122,6 +124,19 @@ pub(crate) async fn accept_in(
         Box::pin(finish::finish_unrouted_in(session, broker, &unrouted)).await?;
     }
     answer(session, events, &first_by_key, &inserted).await
+}
+
+/// A lock that was not granted is a key's, if the server says about which row it waited; else it is the table's, for
+/// which the transaction may wait once more.
+fn abort_of_insert(error: posthaste_store::Error, rows: &[EventRow]) -> Abort {
+    let is_about_row = error.db_error().is_some_and(|error| error.where_().is_some());
+    match (&error, rows) {
+        (posthaste_store::Error::LockNotAvailable { .. }, [row]) if is_about_row => {
+            Abort::Held(Some(row.key.clone()))
+        }
+        (posthaste_store::Error::LockNotAvailable { .. }, _) if is_about_row => Abort::Held(None),
+        _ => Abort::Database(error),
+    }
 }
 
 /// Publishes events that waited: the scheduler's half of accepting, in its transaction.

@@ -42,6 +42,12 @@ impl Default for BrokerOptions {
     }
 }
 
+impl BrokerOptions {
+    pub(crate) fn key_ttl_seconds(&self) -> f64 {
+        f64::from(self.key_ttl_days) * 86_400.0
+    }
+}
+
 /// All that Posthaste does with events and messages. Cheap to clone; all clones are one broker.
 #[derive(Clone)]
 pub struct Broker {

@@ -121,14 +121,15 @@ impl Broker {
                 .expected("1 to 500 characters"));
         }
         let selection = &Selection { only_free: true, ..discard.filter.selection(&self.catalog())? };
+        let key_seconds = self.options().key_ttl_seconds();
         let discarded = self
             .transact(|tx| async move {
                 let found =
                     find(&tx, selection, Order::OldestFirst, Order::OldestFirst.start(), max, usize::MAX)
                         .await?;
-                Ok::<_, Abort>(
-                    store::archive(&tx, &found.ids, &discard.discarded_by, discard.reason.trim()).await?,
-                )
+                let reason = discard.reason.trim();
+                let archived = store::archive(&tx, &found.ids, &discard.discarded_by, reason, key_seconds);
+                Ok::<_, Abort>(archived.await?)
             })
             .await?;
         Ok(DiscardOut { discarded })
@@ -137,7 +138,11 @@ impl Broker {
     /// Moves letters that outlived their queue's retention of dead letters to the archive; `limit` at most.
     pub async fn sweep_expired_dead(&self, limit: usize) -> Result<u64> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        self.transact(|tx| async move { Ok::<_, Abort>(store::sweep_expired(&tx, limit).await?) }).await
+        let key_seconds = self.options().key_ttl_seconds();
+        self.transact(
+            |tx| async move { Ok::<_, Abort>(store::sweep_expired(&tx, limit, key_seconds).await?) },
+        )
+        .await
     }
 }
 

@@ -134,13 +134,18 @@ impl Broker {
             }
         }
         if !news.is_empty() {
-            let accepted = self.accept_all(news).await?;
+            let accepted = self.accept_all(news).await;
             for ((place, key), accepted) in places.into_iter().zip(accepted) {
-                answers[place] = Some(answer(accepted, key));
+                answers[place] = Some(match accepted {
+                    Ok(accepted) => answer(accepted, key),
+                    // This one is not accepted now, and the others are.
+                    Err(error) if error.code() == Code::KeyInUse => Err(error),
+                    Err(error) => return Err(error),
+                });
             }
         }
         if !again.is_empty() {
-            self.accept_all(again).await?;
+            self.accept_all(again).await.into_iter().collect::<Result<Vec<_>>>()?;
         }
         let unanswered = || Err(Error::new(Code::Internal, "an event of the batch was not answered"));
         Ok(answers.into_iter().map(|answer| answer.unwrap_or_else(unanswered)).collect())

@@ -48,6 +48,9 @@ pub use declare::{
 pub use event::{AttemptOut, EventIn, EventOut, EventStatus, MessageCounts, Payload, PayloadOut, PublishOut};
 pub use finish::EventCancelled;
 pub use key::{KEY_PREFIX, KeyCreated, KeyGrant, KeyIn, KeyOut, Scope, key_hash};
+// What it takes to open a broker: see docs/library.md.
+pub use posthaste_store::{Pool, SESSION_SETTINGS, Target, schema};
+
 pub use mode::{Effect, FailureMode, FailureModeKind, effect, effect_at_ingest};
 pub use queue::{Attempted, Death, Depth, Message, MessageEvent, Peeked, Receipt, SendIn, Settlement};
 pub use redrive::{PreviewOut, RedriveIn, RedriveOut, RedriveStatus};

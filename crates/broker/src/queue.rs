@@ -81,8 +81,8 @@ impl Broker {
     }
 
     /// Accepts several events; each by itself.
-    pub async fn accept_all(&self, events: Vec<NewEvent>) -> Result<Vec<Accepted>> {
-        self.inner.desk.accepts.ask_all(events).await.into_iter().collect()
+    pub async fn accept_all(&self, events: Vec<NewEvent>) -> Vec<Result<Accepted>> {
+        self.inner.desk.accepts.ask_all(events).await
     }
 
     /// Sends messages to a queue; durable when it returns. Answers with their ids, in order.

@@ -14,6 +14,9 @@ use crate::Broker;
 pub(crate) enum Abort {
     Database(posthaste_store::Error),
     Refused(Error),
+    /// Another transaction that is still open has an idempotency key of this one, and was not waited for any longer.
+    /// The key, where it is the only one.
+    Held(Option<String>),
     /// What was read has changed since: once more, and it will fit.
     Outdated,
 }
@@ -35,7 +38,7 @@ impl Abort {
                 );
                 is_refused || error.is_retryable()
             }
-            Self::Refused(_) | Self::Outdated => true,
+            Self::Refused(_) | Self::Held(_) | Self::Outdated => true,
         }
     }
 }
@@ -57,6 +60,13 @@ impl From<Abort> for Error {
         match abort {
             Abort::Database(error) => error.into(),
             Abort::Refused(error) => error,
+            Abort::Held(key) => {
+                let key = key
+                    .map_or_else(|| String::from("a key of these events"), |key| format!("the key `{key}`"));
+                Error::new(Code::KeyInUse, format!("another transaction that is still open holds {key}"))
+                    .field("key")
+                    .retry_after(1)
+            }
             Abort::Outdated => Error::new(Code::Unavailable, "what was read changed at this moment"),
         }
     }
@@ -66,7 +76,7 @@ impl TransactionError for Abort {
     fn database_error(&self) -> Option<&posthaste_store::Error> {
         match self {
             Self::Database(error) => Some(error),
-            Self::Refused(_) | Self::Outdated => None,
+            Self::Refused(_) | Self::Held(_) | Self::Outdated => None,
         }
     }
 }

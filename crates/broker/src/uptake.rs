@@ -13,7 +13,7 @@ use posthaste_store::event::{self, EventRow, Refused};
 use uuid::Uuid;
 
 use crate::transact::Abort;
-use crate::{Broker, Catalog, Payload, finish};
+use crate::{Broker, Catalog, Payload, finish, route};
 
 /// Longer causes are cut: a payload may be wrong in thousands of places.
 const CAUSE_CHARS_MAX: usize = 8_000;
@@ -29,6 +29,7 @@ pub(crate) async fn check(broker: &Broker, due: &[EventRow]) -> Result<HashMap<U
             Err(error) => Err(error),
         };
         match checked {
+            Ok(()) if route::is_domain_event(&row.event_type) => broker.count_accepted(Source::Domain, 1),
             Ok(()) => broker.count_accepted(Source::Sql, 1),
             Err(error) if error.code().http_status() >= 500 => return Err(error),
             Err(error) => drop(refused.insert(row.id, error)),
@@ -78,7 +79,6 @@ pub(crate) async fn refuse_in(
     Box::pin(finish::finish_in(session, broker, &outcomes)).await
 }
 
-/// The queue whose dead letter queue takes a refused event: the first that it was meant for, or else the one of its
 /// With the sender's correlation id, by which they look for it.
 fn log_refused(row: &EventRow, error: &Error) {
     let stored = row.correlation_id.as_deref().map(CorrelationId::of_stored);
@@ -90,6 +90,7 @@ fn log_refused(row: &EventRow, error: &Error) {
     );
 }
 
+/// The queue whose dead letter queue takes a refused event: the first that it was meant for, or else the one of its
 /// priority.
 fn queue_of(catalog: &Catalog, row: &EventRow) -> Result<QueueId> {
     let priority = Priority::from_rank(row.priority).unwrap_or(Priority::Low);

@@ -26,6 +26,9 @@ pub struct TransactionOptions {
     pub attempts_max: u32,
     /// The delay before the second run; it doubles up to half a second, with jitter.
     pub delay: Duration,
+    /// How long each of its statements waits for a lock, where the session's own setting is not to hold. It is said
+    /// together with BEGIN, so that it costs no round trip.
+    pub lock_timeout: Option<Duration>,
 }
 
 impl Default for TransactionOptions {
@@ -35,6 +38,7 @@ impl Default for TransactionOptions {
             read_only: false,
             attempts_max: 20,
             delay: Duration::from_millis(4),
+            lock_timeout: None,
         }
     }
 }
@@ -164,7 +168,13 @@ impl Transaction {
         let access = if options.read_only { "read only" } else { "read write" };
         // From here on a drop closes the connection, also one in the middle of BEGIN.
         let transaction = Self { connection: Some(pool.get().await?) };
-        transaction.batch_execute(&format!("begin isolation level {isolation}, {access}")).await?;
+        let lock_timeout = match options.lock_timeout {
+            Some(timeout) => format!("; set local lock_timeout = {}", timeout.as_millis().max(1)),
+            None => String::new(),
+        };
+        transaction
+            .batch_execute(&format!("begin isolation level {isolation}, {access}{lock_timeout}"))
+            .await?;
         Ok(transaction)
     }
 

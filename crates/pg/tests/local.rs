@@ -171,6 +171,34 @@ async fn the_loopback_address_asks_for_the_generated_password() {
 }
 
 #[tokio::test]
+async fn a_running_server_is_started_again_for_other_settings_unless_another_uses_it() {
+    let mut options = options("changed");
+    let before = LocalServer::start(options.clone()).await.expect("to start");
+    let pid = pid_of(&before);
+    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    options.loopback_port = Some(free.local_addr().expect("an address").port());
+    drop(free);
+    let beside = LocalServer::start(options.clone()).await.expect("to adopt");
+    assert_eq!((pid_of(&beside), beside.loopback().is_none()), (pid, true), "the first one uses it");
+
+    // As after a kill: the server is there, and nobody uses it.
+    for server in [before, beside] {
+        let mut state = server.state();
+        drop(server);
+        while state.changed().await.is_ok() {}
+    }
+    let after = LocalServer::start(options.clone()).await.expect("to start again");
+    assert!(pid_of(&after) != pid && !after.is_adopted());
+    let loopback = after.loopback().expect("asked for");
+    assert_eq!(ask(loopback, "select current_setting('listen_addresses')").await, "127.0.0.1");
+    let beside = LocalServer::start(options.clone()).await.expect("to share it");
+    assert_eq!((pid_of(&beside), beside.loopback().is_some()), (pid_of(&after), true));
+    beside.stop().await.expect("to leave");
+    after.stop().await.expect("to stop");
+    remove(options).await;
+}
+
+#[tokio::test]
 async fn a_server_that_cannot_start_shows_its_own_words() {
     let mut options = options("broken");
     options.settings.push(("shared_buffers".into(), "nonsense".into()));

@@ -471,6 +471,7 @@ create table posthaste.dead_letter_archive (
     payload bytea not null
 );
 create index dead_letter_archive_at on posthaste.dead_letter_archive (archived_at);
+create index dead_letter_archive_event on posthaste.dead_letter_archive (event_id) where event_id is not null;
 
 -- ---------------------------------------------------------------- keys, nodes, switches
 
@@ -619,11 +620,43 @@ begin
 end
 $$;
 
+-- The instant of a local time, as nodes resolve it: one that a change of clocks skips moves forward by what was skipped
+-- (PostgreSQL does that by itself), and of one that comes twice it is the first (PostgreSQL takes the second).
+--
+-- Only names of places are taken: PostgreSQL knows `CET` as an offset that never changes, and takes many a typing error
+-- for a rule of its own. One that it does not know raises its own error, 22023.
+create function posthaste.resolve_local(local timestamp, zone text) returns timestamptz
+language plpgsql stable
+as $$
+declare
+    found timestamptz;
+    day_before timestamptz;
+    first timestamptz;
+begin
+    if zone is null or zone !~ '^([A-Za-z_]+(/[A-Za-z_-]+)+|Etc/GMT[+-][0-9]{1,2}|UTC)$' then
+        raise exception 'posthaste: there is no time zone `%`', zone
+            using errcode = '22023', hint = 'give the zone''s IANA name, such as `Europe/Berlin`';
+    end if;
+    found := local at time zone zone;
+    day_before := found - interval '24 hours';
+    first := found - ((day_before at time zone zone - day_before at time zone 'UTC')
+        - (local - found at time zone 'UTC'));
+    if first < found and first at time zone zone = local then
+        return first;
+    end if;
+    return found;
+end
+$$;
+
 -- Publishes an event when this transaction commits, and not if it rolls back. Answers with the event's id; the same
 -- key with the same type and payload answers with the id of the first, with others it raises an error.
 --
 -- What a node would refuse at once raises here. The schema of the type is looked at when the event is due: one that
 -- does not satisfy it becomes a dead letter.
+--
+-- Due at `due_at`, or at `due_local` in `zone`, or else in the zone of the subject.
+--
+-- It runs with the rights of the schema's owner, so that an application needs no more than to be allowed to call it.
 create function posthaste.publish(
     type text,
     payload jsonb,
@@ -632,9 +665,13 @@ create function posthaste.publish(
     priority text default null,
     subject text default null,
     attributes jsonb default null,
-    correlation_id text default null
+    correlation_id text default null,
+    due_local timestamp default null,
+    zone text default null
 ) returns uuid
 language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     event_id uuid := posthaste.new_event_id();
@@ -642,7 +679,7 @@ declare
     content bytea := convert_to(posthaste.canonical(payload), 'UTF8');
     body_hash bytea := sha256(content);
     event_key text := coalesce(key, encode(sha256(convert_to(type, 'UTF8') || '\x00' || content), 'hex'));
-    due timestamptz := greatest(due_at, posthaste.now());
+    due timestamptz;
     rank smallint;
     known record;
 begin
@@ -676,6 +713,25 @@ begin
     if correlation_id !~ '^[A-Za-z0-9_.:/+=@-]{1,128}$' then
         raise exception 'posthaste.publish: `correlation_id` must be a traceparent, or 1 to 128 letters, digits and -_.:/+=@'
             using errcode = '22023';
+    end if;
+    if due_local is null then
+        if zone is not null then
+            raise exception 'posthaste.publish: `zone` is the zone of `due_local`, which is not given'
+                using errcode = '22023';
+        end if;
+        due := greatest(due_at, posthaste.now());
+    else
+        if due_at is not null then
+            raise exception 'posthaste.publish: both `due_at` and `due_local` are given' using errcode = '22023';
+        end if;
+        if zone is null then
+            select s.zone into zone from posthaste.subject s where s.id = publish.subject;
+        end if;
+        if zone is null then
+            raise exception 'posthaste.publish: the local time % names no zone, and no subject that has one', due_local
+                using errcode = '22023', hint = 'give `zone`, such as `Europe/Berlin`';
+        end if;
+        due := greatest(posthaste.resolve_local(due_local, zone), posthaste.now());
     end if;
     if due > posthaste.now() + interval '3653 days' then
         raise exception 'posthaste.publish: `due_at` is more than ten years ahead' using errcode = '22023';
@@ -715,8 +771,54 @@ begin
             using errcode = '23505';
     end if;
     insert into posthaste.waiting (priority, due_at, event_id) values (rank, due, event_id);
+    if due > posthaste.now() then
+        perform posthaste.announce_scheduled(event_id, type, subject, rank, due, correlation_id);
+    end if;
     perform posthaste.wake('due');
     return event_id;
+end
+$$;
+
+-- Publishes `EventScheduled` for an event that is due later, where somebody subscribes to it, as nodes do.
+create function posthaste.announce_scheduled(
+    event_id uuid,
+    type text,
+    subject text,
+    priority smallint,
+    due_at timestamptz,
+    correlation_id text
+) returns void
+language plpgsql
+as $$
+declare
+    own_id uuid := posthaste.new_event_id();
+    told_at timestamptz := posthaste.now();
+    rank smallint;
+    content text;
+begin
+    if not exists (select from posthaste.subscription s where s.topic = 'EventScheduled') then
+        return;
+    end if;
+    select t.priority into rank from posthaste.topic t where t.name = 'EventScheduled';
+    content := posthaste.canonical(jsonb_build_object(
+        'eventId', event_id,
+        'type', type,
+        'subject', subject,
+        'priority', (array['CRITICAL', 'HIGH', 'NORMAL', 'LOW'])[priority + 1],
+        'dueAt', trim(trailing '.' from trim(trailing '0' from
+            to_char(due_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US'))) || 'Z',
+        'scheduleId', null
+    ));
+    insert into posthaste.event
+        (id, key, payload_hash, type, subject, priority, due_at, expires_at, unchecked, correlation_id, payload)
+    values (
+        own_id, 'EventScheduled:' || event_id, sha256(convert_to(content, 'UTF8')), 'EventScheduled', subject, rank,
+        told_at, told_at + interval '28 days', true, correlation_id, convert_to(content, 'UTF8')
+    )
+    on conflict on constraint event_key_is_unique do nothing;
+    if found then
+        insert into posthaste.waiting (priority, due_at, event_id) values (rank, told_at, own_id);
+    end if;
 end
 $$;
 
@@ -724,13 +826,18 @@ $$;
 --
 -- No node sees it now. It has 0 for a subscription, which is none, until it is claimed for the first time: so the node
 -- that claims it knows to count it as sent.
+--
+-- It runs with the rights of the schema's owner, as posthaste.publish does: the log that it writes to is the queue's own.
 create function posthaste.send(
     queue text,
     payload jsonb,
-    delay_seconds integer default 0,
+    -- null is the queue's own delay.
+    delay_seconds integer default null,
     attributes jsonb default null
 ) returns bigint
 language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     target record;
@@ -740,12 +847,12 @@ begin
     if payload is null then
         raise exception 'posthaste.send: `payload` must not be null' using errcode = '22004';
     end if;
-    if octet_length(body) > 262144 then
-        raise exception 'posthaste.send: `payload` has % bytes, at most 262144 are allowed', octet_length(body)
-            using errcode = '22023';
-    end if;
     if attributes is not null and jsonb_typeof(attributes) <> 'object' then
         raise exception 'posthaste.send: `attributes` must be a JSON object' using errcode = '22023';
+    end if;
+    if octet_length(body) + octet_length(coalesce(attributes::text, '')) > 262144 then
+        raise exception 'posthaste.send: `payload` and `attributes` have % bytes, at most 262144 are allowed',
+            octet_length(body) + octet_length(coalesce(attributes::text, '')) using errcode = '22023';
     end if;
     select q.id, q.segment, q.delay_seconds, q.retention_seconds into target from posthaste.queue q where q.name = queue;
     if target.id is null then
@@ -755,16 +862,16 @@ begin
         raise exception 'posthaste.send: the queue `%` is for what goes to endpoints: nobody pulls from it', queue
             using errcode = '22023', hint = 'publish an event, or send to a queue of your own';
     end if;
+    delay_seconds := coalesce(delay_seconds, target.delay_seconds);
     if delay_seconds < 0 or delay_seconds >= target.retention_seconds then
         raise exception 'posthaste.send: `delay_seconds` is %, expected 0 to the retention of %', delay_seconds,
             target.retention_seconds using errcode = '22023';
     end if;
-    if greatest(delay_seconds, target.delay_seconds) > 0 then
+    if delay_seconds > 0 then
         insert into posthaste.deferred (id, queue_id, visible_at, subscription_id, sent_at, attributes, payload)
         values (
             nextval('posthaste.message_seq'), target.id,
-            posthaste.now() + make_interval(secs => greatest(delay_seconds, target.delay_seconds)),
-            0, posthaste.now(), attributes::text, body
+            posthaste.now() + make_interval(secs => delay_seconds), 0, posthaste.now(), attributes::text, body
         )
         returning id into message_id;
         perform posthaste.wake('due');
@@ -778,3 +885,8 @@ begin
     return message_id;
 end
 $$;
+
+-- Both act for the owner, so that nobody may call them who was not allowed to.
+revoke execute on function posthaste.publish(
+    text, jsonb, text, timestamptz, text, text, jsonb, text, timestamp, text
+), posthaste.send(text, jsonb, integer, jsonb) from public;

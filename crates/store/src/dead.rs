@@ -258,14 +258,21 @@ pub async fn count(session: &Session, queue: Option<i32>, limit: i64) -> Result<
         .collect()
 }
 
-/// Moves letters to the archive, but for those that a redrive has taken; answers with how many.
-pub async fn archive(session: &Session, ids: &[i64], archived_by: &str, reason: &str) -> Result<u64> {
+/// Moves letters to the archive, but for those that a redrive has taken; answers with how many. The keys of their events
+/// are kept for `key_seconds` from now at least.
+pub async fn archive(
+    session: &Session,
+    ids: &[i64],
+    archived_by: &str,
+    reason: &str,
+    key_seconds: f64,
+) -> Result<u64> {
     let statement = session.prepare_cached(sql!("dead/archive")).await?;
-    Ok(session.execute(&statement, &[&ids, &archived_by, &reason]).await?)
+    Ok(session.execute(&statement, &[&ids, &archived_by, &reason, &key_seconds]).await?)
 }
 
-/// Moves letters that outlived their retention to the archive; answers with how many.
-pub async fn sweep_expired(session: &Session, limit: i64) -> Result<u64> {
+/// Moves letters that outlived their retention to the archive; answers with how many. The keys as above.
+pub async fn sweep_expired(session: &Session, limit: i64, key_seconds: f64) -> Result<u64> {
     let statement = session.prepare_cached(sql!("dead/sweep_expired")).await?;
-    Ok(session.execute(&statement, &[&limit]).await?)
+    Ok(session.execute(&statement, &[&limit, &key_seconds]).await?)
 }

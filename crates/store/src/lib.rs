@@ -18,8 +18,8 @@ pub mod segment;
 pub mod subject;
 
 pub use posthaste_pg::{
-    Error, Heard, Isolation, Listener, Pool, PoolOptions, Result, Session, Transaction, TransactionError,
-    TransactionOptions, Tx, transaction, transaction_with,
+    Error, Heard, Isolation, Listener, Pool, PoolOptions, Result, Session, Target, Transaction,
+    TransactionError, TransactionOptions, Tx, transaction, transaction_with,
 };
 
 /// The text of a statement, by its area and name: `sql!("queue/claim")`.

@@ -18,14 +18,23 @@ use sha2::{Digest, Sha256};
 
 use crate::sql;
 
-struct Migration {
-    version: i32,
-    name: &'static str,
-    text: &'static str,
+/// One step of the schema. A test may bring steps of its own: see [`upgrade_to`].
+#[derive(Clone, Copy, Debug)]
+pub struct Migration {
+    pub version: i32,
+    pub name: &'static str,
+    pub text: &'static str,
 }
 
-const MIGRATIONS: &[Migration] =
+/// The migrations of this program, the first one first.
+pub const MIGRATIONS: &[Migration] =
     &[Migration { version: 1, name: "ground", text: include_str!("../migrations/0001_ground.sql") }];
+
+impl Migration {
+    fn checksum(&self) -> Vec<u8> {
+        Sha256::digest(self.text).to_vec()
+    }
+}
 
 /// As often as that a migration is tried: some two minutes, when every try waits as long as it may.
 const TRIES_MAX: u32 = 80;
@@ -68,21 +77,50 @@ pub fn script() -> String {
         format!("{};\n\n{};\n", sql!("schema/create").trim(), sql!("schema/create_version").trim());
     for migration in MIGRATIONS {
         script.push_str(&format!(
-            "\n-- migration {:04}_{}\n\n{}",
-            migration.version, migration.name, migration.text
+            "\n-- migration {:04}_{}\n\n{}\n{};\n",
+            migration.version,
+            migration.name,
+            migration.text,
+            remembered(migration)
         ));
     }
     script
 }
 
-/// Looks at the schema without changing it.
-pub async fn state(pool: &Pool) -> Result<SchemaState, Error> {
-    let session = pool.get().await?;
-    let version = current_version(&session).await?;
-    Ok(describe(version))
+/// What writes down that a migration was applied, with the values in their places.
+fn remembered(migration: &Migration) -> String {
+    let checksum: String = migration.checksum().iter().map(|byte| format!("{byte:02x}")).collect();
+    let (_, statement) = sql!("schema/insert_version").split_once("insert").unwrap_or_default();
+    let statement = statement
+        .replace("$1", &migration.version.to_string())
+        .replace("$2", &format!("'{}'", migration.name))
+        .replace("$3", &format!("'\\x{checksum}'"));
+    format!("insert{}", statement.trim_end())
 }
 
-/// Refuses a schema that is missing, older or newer than this program.
+/// Looks at the schema without changing it. One that another build made, with the same numbers, is refused.
+pub async fn state(pool: &Pool) -> Result<SchemaState, Error> {
+    state_for(pool, MIGRATIONS).await
+}
+
+async fn state_for(pool: &Pool, migrations: &[Migration]) -> Result<SchemaState, Error> {
+    let session = pool.get().await?;
+    let applied = applied(&session).await?;
+    for (version, name, checksum) in &applied {
+        let ours = migrations.iter().find(|migration| migration.version == *version);
+        if ours.is_some_and(|ours| ours.checksum() != *checksum) {
+            return Err(Error::new(
+                Code::SchemaDiffers,
+                format!(
+                    "the migration {version:04}_{name} was applied with another text than this program's"
+                ),
+            ));
+        }
+    }
+    Ok(describe(applied.last().map_or(0, |(version, ..)| *version), migrations))
+}
+
+/// Refuses a schema that is missing, older or newer than this program, or another build's.
 pub async fn check(pool: &Pool) -> Result<(), Error> {
     let state = state(pool).await?;
     if state.version > state.target {
@@ -101,11 +139,16 @@ pub async fn check(pool: &Pool) -> Result<(), Error> {
 ///
 /// Takes an advisory lock for the whole upgrade. Each migration is a transaction of its own.
 pub async fn upgrade(pool: &Pool) -> Result<SchemaState, Error> {
-    let before = state(pool).await?;
+    upgrade_to(pool, MIGRATIONS).await
+}
+
+/// The same to these migrations: those of a newer program, which a test tries beside a running node of this one.
+pub async fn upgrade_to(pool: &Pool, migrations: &[Migration]) -> Result<SchemaState, Error> {
+    let before = state_for(pool, migrations).await?;
     if before.version > before.target {
         return Err(too_new(before.version));
     }
-    for migration in MIGRATIONS.iter().filter(|migration| migration.version > before.version) {
+    for migration in migrations.iter().filter(|migration| migration.version > before.version) {
         let tries = &AtomicU32::new(0);
         let options = TransactionOptions {
             attempts_max: TRIES_MAX,
@@ -120,7 +163,7 @@ pub async fn upgrade(pool: &Pool) -> Result<SchemaState, Error> {
         tracing::info!(version = migration.version, name = migration.name, "schema upgraded");
     }
     pool.forget_statements();
-    state(pool).await
+    state_for(pool, migrations).await
 }
 
 async fn apply(
@@ -130,7 +173,7 @@ async fn apply(
 ) -> Result<(), posthaste_pg::Error> {
     session.batch_execute(sql!("schema/upgrade_guard")).await?;
     // Another node may have been here while we waited for the lock.
-    if current_version(session).await? >= migration.version {
+    if applied(session).await?.last().is_some_and(|(version, ..)| *version >= migration.version) {
         return Ok(());
     }
     session.query_one(sql!("schema/upgrade_lock_timeout"), &[&format!("{lock_timeout_ms}ms")]).await?;
@@ -140,26 +183,29 @@ async fn apply(
     }
     // However long that takes: the guard lifts the server's own limit too.
     session.without_deadline().batch_execute(migration.text).await?;
-    let checksum = Sha256::digest(migration.text).to_vec();
+    let checksum = migration.checksum();
     session.execute(sql!("schema/insert_version"), &[&migration.version, &migration.name, &checksum]).await?;
     Ok(())
 }
 
-async fn current_version(session: &Session) -> Result<i32, posthaste_pg::Error> {
+/// Number, name and checksum of each migration that was applied, in order.
+async fn applied(session: &Session) -> Result<Vec<(i32, String, Vec<u8>)>, posthaste_pg::Error> {
     let exists: bool = session.query_one(sql!("schema/exists"), &[]).await?.get(0);
     if !exists {
-        return Ok(0);
+        return Ok(Vec::new());
     }
-    Ok(session.query_one(sql!("schema/version"), &[]).await?.get(0))
+    let rows = session.query(sql!("schema/applied"), &[]).await?;
+    rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?))).collect()
 }
 
-fn describe(version: i32) -> SchemaState {
-    let pending = MIGRATIONS
+fn describe(version: i32, migrations: &[Migration]) -> SchemaState {
+    let pending = migrations
         .iter()
         .filter(|migration| migration.version > version)
         .map(|migration| format!("{:04}_{}", migration.version, migration.name))
         .collect();
-    SchemaState { version, target: target_version(), pending }
+    let target = migrations.last().map_or(0, |migration| migration.version);
+    SchemaState { version, target, pending }
 }
 
 fn too_new(version: i32) -> Error {

@@ -136,9 +136,17 @@ impl Access {
     }
 
     /// An open listener answers any program of this host, also a browser that shows a stranger's page. Such a
-    /// page has an origin, or came by a name that was made to point here (DNS rebinding); a proxy that lets
-    /// strangers in passes on their host name.
+    /// page has an origin, or came by a name that was made to point here (DNS rebinding). A proxy may pass on the
+    /// requests of strangers, often with this host's name as its own, so what says that it came by one needs a key.
     fn check_local(&self, headers: &HeaderMap) -> Result<()> {
+        if let Some(name) = FORWARDED.into_iter().find(|name| headers.contains_key(*name)) {
+            let message = format!(
+                "without a key, requests come from this host, and `{name}` says that a proxy passed this one on"
+            );
+            return Err(unauthorized(&message)
+                .field(name)
+                .hint("send an API key; behind a proxy, set `api_keys = \"required\"` in `[server]`"));
+        }
         let refused = |what: &str, name: &[u8]| {
             let name = String::from_utf8_lossy(name).into_owned();
             Error::new(
@@ -165,6 +173,10 @@ impl Access {
         Ok(())
     }
 }
+
+/// What proxies add to a request.
+const FORWARDED: [&str; 6] =
+    ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "via"];
 
 pub(crate) enum Decision {
     Known(Caller),
@@ -277,6 +289,21 @@ mod tests {
         ] {
             let decision = open().decide(&headers(pairs));
             assert_eq!(decision.is_ok(), is_allowed, "{pairs:?}");
+        }
+    }
+
+    #[test]
+    fn what_came_by_a_proxy_needs_a_key_whatever_its_host() {
+        for name in
+            ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "via"]
+        {
+            let mut came = headers(&[("host", "127.0.0.1:8080"), (name, "203.0.113.7")]);
+            let error = open().decide(&came).err().expect("it should be refused");
+            assert_eq!((error.code(), error.field_name()), (Code::Unauthorized, Some(name)));
+            assert!(error.to_string().contains("proxy"), "{error}");
+            let (key, _) = ApiKey::generate().unwrap();
+            came.insert("x-api-key", key.expose().parse().unwrap());
+            assert!(matches!(open().decide(&came), Ok(Decision::LookUp(_))), "{name}");
         }
     }
 

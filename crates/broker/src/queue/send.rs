@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::sync::Weak;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use posthaste_base::{Code, Error, MessageId, QueueId, Result, limits};
 use posthaste_observe::Source;
+use posthaste_store::TransactionOptions;
 use posthaste_store::queue as store;
 use posthaste_store::segment::Segment;
 
@@ -20,6 +21,10 @@ use crate::{Accepted, Broker, NewEvent, accept, domain};
 const BATCH_MAX: usize = 1_000;
 /// Transactions at a time: one writes while another waits for its flush.
 const PARALLEL: usize = 2;
+/// So long a transaction waits for another one that has one of its keys: a sender commits within that, and one that was
+/// left open must not hold up a node. Those that it shared a transaction with have waited already.
+const HELD_KEY_PATIENCE: Duration = Duration::from_millis(250);
+const HELD_KEY_PATIENCE_AGAIN: Duration = Duration::from_millis(50);
 
 /// A message to send.
 #[derive(Clone, Debug, Default)]
@@ -135,36 +140,56 @@ pub(crate) fn start_accepts(inner: Weak<Inner>) -> Gather<NewEvent, Accepted> {
     })
 }
 
+/// One that is refused must not take its company with it: a batch of which one may be the cause goes in parts, and in
+/// the end one by one.
 async fn accept_batch(broker: &Broker, batch: Vec<Request<NewEvent, Accepted>>) {
-    let events: Vec<NewEvent> = batch.iter().map(|request| request.input.clone()).collect();
-    match accept_now(broker, &events).await {
-        Ok(accepted) => {
-            for (request, accepted) in batch.into_iter().zip(accepted) {
-                request.answer(Ok(accepted));
+    let mut parts = vec![batch];
+    let mut patience = HELD_KEY_PATIENCE;
+    while let Some(part) = parts.pop() {
+        let events: Vec<NewEvent> = part.iter().map(|request| request.input.clone()).collect();
+        match accept_now(broker, &events, patience).await {
+            Ok(accepted) => {
+                for (request, accepted) in part.into_iter().zip(accepted) {
+                    request.answer(Ok(accepted));
+                }
             }
-        }
-        // One that is refused must not take its company with it: each gets a transaction of its own.
-        Err(abort) if batch.len() > 1 && abort.is_of_one() => {
-            for request in batch {
-                let accepted = accept_now(broker, std::slice::from_ref(&request.input)).await;
-                request.answer(accepted.map(|mut accepted| accepted.remove(0)).map_err(Error::from));
+            Err(abort) if part.len() > 1 && abort.is_of_one() => {
+                if matches!(abort, Abort::Held(_)) {
+                    patience = HELD_KEY_PATIENCE_AGAIN;
+                }
+                parts.extend(apart(part));
             }
-        }
-        Err(abort) => {
-            let error = Error::from(abort);
-            broker.inner.room.note(&Err(error.clone()), Instant::now());
-            for request in batch {
-                request.answer(Err(error.clone()));
+            Err(abort) => {
+                let error = Error::from(abort);
+                broker.inner.room.note(&Err(error.clone()), Instant::now());
+                for request in part {
+                    request.answer(Err(error.clone()));
+                }
             }
         }
     }
 }
 
+/// Smaller parts of what did not go together, the last one first: of two with one key, the first is to be the event.
+fn apart<T>(mut part: Vec<T>) -> Vec<Vec<T>> {
+    let size = if part.len() > 16 { part.len().isqrt() } else { 1 };
+    let mut parts = Vec::with_capacity(part.len().div_ceil(size));
+    while !part.is_empty() {
+        parts.push(part.split_off((part.len() - 1) / size * size));
+    }
+    parts
+}
+
 /// Accepts in a transaction of its own. When the answer to COMMIT is lost, asks again: the events are known by
 /// their ids, so what was committed is found and not repeated. So it does when a key has just been given up.
-async fn accept_now(broker: &Broker, events: &[NewEvent]) -> Result<Vec<Accepted>, Abort> {
+async fn accept_now(
+    broker: &Broker,
+    events: &[NewEvent],
+    patience: Duration,
+) -> Result<Vec<Accepted>, Abort> {
+    let options = TransactionOptions { lock_timeout: Some(patience), ..TransactionOptions::default() };
     let run = || {
-        posthaste_store::transaction(broker.pool(), async |tx| {
+        posthaste_store::transaction_with(broker.pool(), options, async |tx| {
             let accepted = accept::accept_in(&tx, broker, events).await?;
             announce_in(&tx, broker, events, &accepted).await?;
             Ok(accepted)
@@ -215,6 +240,7 @@ impl Broker {
         let mut rung: Vec<QueueId> = Vec::new();
         for (event, accepted) in events.iter().zip(accepted) {
             if !matches!(accepted, Accepted::New { .. }) {
+                self.count_known(accepted);
                 continue;
             }
             if event.due_at.is_some() {
@@ -231,4 +257,19 @@ impl Broker {
         }
     }
 }
-                self.count_known(accepted);
+
+#[cfg(test)]
+mod tests {
+    use super::apart;
+
+    #[test]
+    fn what_goes_apart_keeps_its_order() {
+        for (n, parts) in [(2, 2), (16, 16), (17, 5), (1_000, 33)] {
+            let all: Vec<usize> = (0..n).collect();
+            let mut apart = apart(all.clone());
+            assert_eq!(apart.len(), parts, "{n}");
+            apart.reverse();
+            assert_eq!(apart.concat(), all);
+        }
+    }
+}

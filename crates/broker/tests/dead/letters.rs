@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use posthaste_base::{Category, Code, DeadLetterId};
-use posthaste_broker::{DiscardIn, RedriveIn, triage_file};
+use posthaste_broker::{DiscardIn, EventStatus, RedriveIn, triage_file};
 use posthaste_store::attempt::{self, AttemptRow};
 use posthaste_store::dead::NewDeadLetter;
 use posthaste_store::{PoolOptions, Session};
@@ -96,6 +96,27 @@ async fn letters_past_their_queues_retention_go_to_the_archive() {
     assert_eq!(yard.broker.sweep_expired_dead(10).await.unwrap(), 1, "a redrive has taken the third");
     let archived = "select count(*) from posthaste.dead_letter_archive where reason = 'retention'";
     assert_eq!((yard.count(archived).await, yard.count(LEFT).await), (2, 2));
+}
+
+/// A dead letter may stay for longer than its event's key would: the key lives on, and the event stays failed.
+#[tokio::test]
+async fn an_event_outlives_its_dead_letter_by_the_time_of_a_key_and_stays_failed() {
+    for aged in [false, true] {
+        let yard = Yard::new().await;
+        let ids = yard.add_failed_event().await;
+        assert_eq!(yard.status().await, (EventStatus::Failed, 1));
+        let yard = yard.restarted("15 days").await;
+        if aged {
+            assert_eq!(yard.broker.sweep_expired_dead(10).await.unwrap(), 1);
+        } else {
+            let done = yard.broker.discard_dead(&discard(json!({"ids": ids}), "no use")).await.unwrap();
+            assert_eq!(done.discarded, 1);
+        }
+        assert_eq!(yard.status().await, (EventStatus::Failed, 1), "aged: {aged}");
+        let kept = "select (e.expires_at - posthaste.now() > interval '6 days 23 hours')::int::bigint
+            from posthaste.event e";
+        assert_eq!(yard.count(kept).await, 1, "aged: {aged}");
+    }
 }
 
 #[tokio::test]

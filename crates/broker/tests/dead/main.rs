@@ -5,7 +5,7 @@ mod redrives;
 
 use posthaste_base::{Category, Clock};
 use posthaste_broker::{
-    Broker, BrokerOptions, DeadLetterFilter, Declaration, RedriveIn, RedriveOut, SealKey,
+    Broker, BrokerOptions, DeadLetterFilter, Declaration, EventStatus, RedriveIn, RedriveOut, SealKey,
 };
 use posthaste_store::dead::{self, NewDeadLetter};
 use posthaste_store::{PoolOptions, SESSION_SETTINGS};
@@ -85,6 +85,28 @@ impl Yard {
             attributes: None,
             payload: Some(b"{}".to_vec()),
         }
+    }
+
+    /// An event whose only message is a dead letter.
+    async fn add_failed_event(&self) -> Vec<i64> {
+        run(
+            &self.db,
+            &format!(
+                "insert into posthaste.event (id, key, payload_hash, type, priority, due_at, expires_at, published_at,
+                    fanout, payload)
+                values ('{EVENT_ID}', 'k', '', 'paid', 3, posthaste.now(), posthaste.now() + interval '14 days',
+                    posthaste.now(), 1, '{{}}')"
+            ),
+        )
+        .await;
+        let event_id = Some(EVENT_ID.parse().unwrap());
+        self.add(&[NewDeadLetter { event_id, ..self.letter("mail", 1) }]).await
+    }
+
+    /// The event's status, and how many of its messages are dead.
+    async fn status(&self) -> (EventStatus, i64) {
+        let event = self.broker.show_event(EVENT_ID.parse().unwrap()).await.expect("an event");
+        (event.status, event.messages.dead)
     }
 
     async fn start(&self, body: Value) -> RedriveOut {

@@ -132,6 +132,14 @@ impl Cluster {
             .map(SharedUse)
     }
 
+    /// Whether a server that was adopted runs as the options say: it was started with others, perhaps.
+    pub(super) fn is_as_wanted(&self, postmaster: &Postmaster) -> bool {
+        let text = settings::text(&self.options, settings::memory_bytes());
+        let written = std::fs::read_to_string(self.data_folder().join(settings::FILE));
+        postmaster.loopback_port() == self.options.loopback_port
+            && written.is_ok_and(|written| written == text)
+    }
+
     /// Everything but the process: the cluster, its settings, who may connect.
     fn prepare(&self) -> Result<()> {
         self.account.own_folder(&self.socket_folder)?;
@@ -213,6 +221,12 @@ impl SharedUse {
             Err(rustix::io::Errno::WOULDBLOCK) => Ok(false),
             Err(error) => Err(failed(format!("could not lock: {error}"))),
         }
+    }
+
+    /// Lets others use the server again, after [`SharedUse::is_last`] kept them out.
+    pub(super) fn share(&self) -> Result<()> {
+        rustix::fs::flock(&self.0, FlockOperation::LockShared)
+            .map_err(|error| failed(format!("could not lock: {error}")))
     }
 }
 

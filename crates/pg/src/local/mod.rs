@@ -98,16 +98,31 @@ pub struct LocalServer {
 }
 
 impl LocalServer {
-    /// Makes the cluster if there is none, starts the server or adopts a running one, and watches it.
+    /// Makes the cluster if there is none, starts the server or adopts a running one, and watches it. One that runs with
+    /// other settings is started again, unless another process uses it.
     pub async fn start(options: LocalOptions) -> Result<Self> {
         let cluster = Cluster::open(options)?;
         let shared_use = cluster.shared_use().await?;
-        let postmaster = cluster.start().await?;
+        let mut postmaster = cluster.start().await?;
+        if postmaster.is_adopted() && !cluster.is_as_wanted(&postmaster) {
+            if shared_use.is_last()? {
+                cluster.options.say("the private PostgreSQL runs with other settings; starting it again");
+                postmaster.stop(Shutdown::Fast).await?;
+                postmaster = cluster.start().await?;
+                shared_use.share()?;
+            } else {
+                tracing::warn!(
+                    "the private PostgreSQL runs with other settings, and another process uses it; what is \
+                     configured here counts when all that use it have stopped"
+                );
+            }
+        }
         let target = postmaster.target().clone();
         let first = ServerState::Running { pid: postmaster.pid(), restarts: 0 };
         let (state_sender, state) = watch::channel(first);
         let (stop, stop_requests) = mpsc::channel(1);
-        let loopback = cluster.loopback_target(target.database())?;
+        let is_reached = postmaster.loopback_port() == cluster.options.loopback_port;
+        let loopback = if is_reached { cluster.loopback_target(target.database())? } else { None };
         let adopted = postmaster.is_adopted();
         let supervisor = Supervisor { cluster, postmaster, shared_use, state: state_sender };
         let task = tokio::spawn(supervisor.run(stop_requests));
@@ -118,7 +133,7 @@ impl LocalServer {
         &self.target
     }
 
-    /// The loopback address with its password, where the options asked for one.
+    /// The loopback address with its password, where the options asked for one and the server listens there.
     pub fn loopback(&self) -> Option<&Target> {
         self.loopback.as_ref()
     }

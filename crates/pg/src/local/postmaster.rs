@@ -33,6 +33,7 @@ pub struct Postmaster {
     child: Option<Child>,
     data_folder: PathBuf,
     target: Target,
+    loopback_port: Option<u16>,
 }
 
 impl Postmaster {
@@ -54,7 +55,14 @@ impl Postmaster {
                 match check_answers(&target).await {
                     Ok(()) => {
                         let data_folder = cluster.data_folder();
-                        return Ok(Some(Self { pid: file.pid, child: None, data_folder, target }));
+                        let loopback_port = file.listens.then_some(file.port);
+                        return Ok(Some(Self {
+                            pid: file.pid,
+                            child: None,
+                            data_folder,
+                            target,
+                            loopback_port,
+                        }));
                     }
                     Err(error) if Instant::now() >= deadline => return Err(error),
                     Err(_) => {}
@@ -103,7 +111,9 @@ impl Postmaster {
         let pid = pid.ok_or_else(|| failed("postgres has no process id"))?;
         let port = cluster.options.loopback_port.unwrap_or(PORT);
         let target = cluster.target(&cluster.socket_folder, port);
-        let mut postmaster = Self { pid, child: Some(child), data_folder: cluster.data_folder(), target };
+        let loopback_port = cluster.options.loopback_port;
+        let mut postmaster =
+            Self { pid, child: Some(child), data_folder: cluster.data_folder(), target, loopback_port };
         match postmaster.wait_until_ready(cluster, deadline).await {
             Ok(()) => Ok(postmaster),
             Err(error) => {
@@ -149,6 +159,11 @@ impl Postmaster {
 
     pub fn target(&self) -> &Target {
         &self.target
+    }
+
+    /// Where it listens beside its socket, whatever the options say.
+    pub(super) fn loopback_port(&self) -> Option<u16> {
+        self.loopback_port
     }
 
     pub fn is_adopted(&self) -> bool {
@@ -208,6 +223,7 @@ struct PidFile {
     pid: Pid,
     port: u16,
     socket_folder: PathBuf,
+    listens: bool,
     status: String,
 }
 
@@ -220,6 +236,7 @@ impl PidFile {
             pid: line(1).parse().ok().and_then(Pid::from_raw)?,
             port: line(4).parse().unwrap_or(PORT),
             socket_folder: PathBuf::from(line(5)),
+            listens: !line(6).is_empty(),
             status: line(8).to_owned(),
         })
     }

@@ -1,7 +1,7 @@
 -- purpose: move dead letters to the archive; those that a redrive has taken stay
--- params: $1 ids, $2 who archives them, $3 why
--- locks: row locks on dead_letter, row exclusive on dead_letter_archive
--- index: dead_letter primary key
+-- params: $1 ids, $2 who archives them, $3 why, $4 seconds that an event's key outlives its last message
+-- locks: row locks on dead_letter and event, row exclusive on dead_letter_archive
+-- index: dead_letter primary key, event primary key
 with gone as (
     delete from posthaste.dead_letter d
     using unnest($1::bigint[]) as u (id)
@@ -9,6 +9,11 @@ with gone as (
     returning
         d.id, d.queue_id, d.message_id, d.event_id, d.subscription_id, d.endpoint_id, d.type, d.receives, d.category,
         d.code, d.error, d.sent_at, d.died_at, d.attributes, d.payload
+), kept as (
+    update posthaste.event e
+    set expires_at = greatest(e.expires_at, posthaste.now() + make_interval(secs => $4))
+    from (select distinct g.event_id from gone g where g.event_id is not null order by g.event_id) k
+    where e.id = k.event_id
 )
 insert into posthaste.dead_letter_archive
     (archived_by, reason, id, queue_id, message_id, event_id, subscription_id, endpoint_id, type, receives, category,

@@ -1,7 +1,7 @@
 -- purpose: move dead letters that their queue has kept for long enough to the archive
--- params: $1 letters at most
--- locks: row locks on dead_letter, skipping what is locked; row exclusive on dead_letter_archive
--- index: dead_letter_died, dead_letter primary key; the queues are few and all read
+-- params: $1 letters at most, $2 seconds that an event's key outlives its last message
+-- locks: row locks on dead_letter, skipping what is locked; row locks on event; row exclusive on dead_letter_archive
+-- index: dead_letter_died, primary keys of dead_letter and event; the queues are few and all read
 with old as materialized (
     select d.id
     from posthaste.queue q
@@ -23,6 +23,11 @@ with old as materialized (
     returning
         d.id, d.queue_id, d.message_id, d.event_id, d.subscription_id, d.endpoint_id, d.type, d.receives, d.category,
         d.code, d.error, d.sent_at, d.died_at, d.attributes, d.payload
+), kept as (
+    update posthaste.event e
+    set expires_at = greatest(e.expires_at, posthaste.now() + make_interval(secs => $2))
+    from (select distinct g.event_id from gone g where g.event_id is not null order by g.event_id) k
+    where e.id = k.event_id
 )
 insert into posthaste.dead_letter_archive
     (archived_by, reason, id, queue_id, message_id, event_id, subscription_id, endpoint_id, type, receives, category,

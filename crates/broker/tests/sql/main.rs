@@ -1,6 +1,13 @@
 //! What applications publish and send from SQL, in their own transactions: checked as strictly as what comes over
 //! HTTP, at once where SQL can tell, and else when the event is due.
 
+mod held;
+mod library;
+mod like_http;
+mod loops;
+mod role;
+mod upgrade;
+
 use std::time::Duration;
 
 use posthaste_base::{Clock, Code, EventId};
