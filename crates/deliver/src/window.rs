@@ -54,7 +54,8 @@ impl Windows {
         }
         let settings = &gate.destination().declared.settings;
         let (batch_max, window_seconds) = (settings.batch.max(1) as usize, settings.batch_window_seconds);
-        let n_bytes = message.payload.len();
+        let attributes = message.event.as_ref().and_then(|event| event.attributes.as_ref());
+        let n_bytes = message.payload.len() + attributes.map_or(0, String::len);
         if self.open.get(&endpoint).is_some_and(|window| window.n_bytes + n_bytes > CALL_BYTES_MAX) {
             full.extend(self.close(endpoint));
         }

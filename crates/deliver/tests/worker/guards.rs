@@ -177,6 +177,8 @@ async fn paused_endpoint_is_not_called_and_its_messages_come_at_once_when_it_is_
     let id = office.publish("order").await.id;
     until("it to be put off", async || (office.depth("normal").await.delayed == 1).then_some(())).await;
     assert_eq!(office.receiver.counts().requests, 0);
+    // As it is when the pause has lasted.
+    office.sql("update posthaste.deferred set visible_at = posthaste.now() + interval '10 minutes'").await;
     office.broker.update_endpoint("shop", paused(false)).await.unwrap();
     let event = office.delivered(id).await;
     assert_eq!(event.attempts[0].receive, 1);
