@@ -89,7 +89,11 @@ static SCHEDULE_IN: Shape = Shape {
             "Instead of a rule: a date of the subject that comes every year, such as `birthday`.",
         ),
         may("zone", Kind::Text, "An IANA name; the subject's, whichever that is by then, when left out."),
-        may("at", Kind::Text, "The local time of day for rules of days alone; 09:00 when left out. Refused beside a rule with a time."),
+        may(
+            "at",
+            Kind::Text,
+            "The local time of day for rules of days alone; 09:00 when left out. Refused beside a rule with a time.",
+        ),
         may("priority", Kind::Priority, "Of its events; the type's own when left out."),
         may("attributes", Kind::Object, "What its events have."),
         may("payload", Kind::Any, "What its events carry."),
