@@ -115,3 +115,32 @@ async fn the_keeper_makes_what_nothing_else_would() {
     keeper.await.unwrap();
     assert_eq!(world.tick().await.occurrences, 2);
 }
+
+#[tokio::test]
+async fn an_end_a_move_and_the_clock_at_the_same_time_make_one_next() {
+    let mut world = World::at("2026-01-01T00:00:00Z").await;
+    world.subscribe("s", "tick").await;
+    world.subject("u1", "UTC", "1990-03-15").await;
+    world
+        .schedule(json!({"name": "t", "type": "tick", "subject": "u1", "rule": {"cron": "0 * * * *"}}))
+        .await;
+    for round in 1..=8 {
+        let now = time("2026-01-01T00:00:10Z") + SignedDuration::from_hours(3 * round);
+        world.goes_on_at(&now.to_string()).await;
+        world.broker.publish_due().await.unwrap();
+        let messages = world.broker.receive("inbox", 10, Some(7_200), Duration::ZERO).await.unwrap();
+        assert_eq!(messages.len(), 1, "round {round}");
+        world.goes_on_at(&(now + SignedDuration::from_hours(1)).to_string()).await;
+        let zone = if round % 2 == 0 { "UTC" } else { "Asia/Kolkata" };
+        let (settled, moved, _) = tokio::join!(
+            world.broker.settle(vec![messages[0].receipt]),
+            world.broker.patch_subject("u1", patch(json!({"zone": zone}))),
+            world.go_on(),
+        );
+        assert!(settled.unwrap().iter().all(Result::is_ok) && moved.is_ok());
+        let tick = world.tick().await;
+        assert_eq!((tick.status.as_str(), tick.occurrences), ("active", round + 1));
+        let live = "select count(*) from posthaste.event where finished_at is null";
+        assert_eq!(world.number(live).await, 1, "round {round}");
+    }
+}
