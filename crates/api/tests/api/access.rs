@@ -105,6 +105,9 @@ async fn this_host_needs_no_key_and_strangers_pages_do_not_pass_for_it() {
     assert_eq!(server.send("POST /events", &page, ORDER).await.refused(403, "forbidden")["field"], "origin");
     let wrong = [("authorization", "Bearer nonsense")];
     server.send("POST /events", &wrong, ORDER).await.refused(401, "unauthorized");
+    let proxied = [("x-forwarded-for", "203.0.113.7")];
+    let problem = server.send("POST /events", &proxied, ORDER).await.refused(401, "unauthorized");
+    assert!(problem["nextStep"].as_str().unwrap().contains("api_keys = \"required\""), "{problem}");
 }
 
 #[tokio::test]

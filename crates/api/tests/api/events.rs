@@ -63,6 +63,24 @@ async fn of_a_hundred_parallel_orders_the_one_of_nothing_is_refused() {
 }
 
 #[tokio::test]
+async fn a_key_that_an_open_transaction_holds_is_answered_and_holds_up_no_other() {
+    let server = pulling().await;
+    let sender = server.db.pool.get().await.unwrap();
+    let publish = format!("begin; select posthaste.publish('order', '{ORDER}')");
+    sender.batch_execute(&publish).await.unwrap();
+    let answer = server.post("/events", ORDER).await;
+    let problem = answer.refused(503, "key-in-use");
+    assert_eq!((&problem["field"], answer.header("retry-after")), (&json!("key"), Some("1")));
+    let batch =
+        format!(r#"{{"events": [{{"payload": {ORDER}}}, {{"payload": {{"orderId": "b", "amount": 1}}}}]}}"#);
+    let results = server.post("/events/batch", &batch).await.expect(207);
+    assert_eq!(results["results"][0]["problem"]["code"], "key-in-use", "{results}");
+    assert_eq!(results["results"][1]["duplicate"], false, "{results}");
+    sender.batch_execute("commit").await.unwrap();
+    assert_eq!(server.post("/events", ORDER).await.expect(202)["duplicate"], true);
+}
+
+#[tokio::test]
 async fn one_key_is_one_event_whoever_is_first() {
     let server = pulling().await;
     let key = [("idempotency-key", "order-7")];
