@@ -25,10 +25,11 @@ use crate::attempt::{
 };
 use crate::gate::{Destination, Gate};
 use crate::verdict::{ANSWER_BYTES_MAX, cut_off, failed, message_id, named_as_failed, too_long};
+use crate::window::Batch;
 use crate::{Answer, Request, webhook};
 
 #[derive(Serialize)]
-struct Batch<'a> {
+struct Body<'a> {
     messages: Vec<Item<'a>>,
 }
 
@@ -57,12 +58,8 @@ struct Item<'a> {
 
 impl Shared {
     /// Delivers a batch to a function; answers with how each message ends.
-    pub(crate) async fn deliver_batch(
-        &self,
-        gate: &Gate,
-        queue: &Queue,
-        messages: &[Message],
-    ) -> Vec<Settlement> {
+    pub(crate) async fn deliver_batch(&self, queue: &Queue, batch: &Batch) -> Vec<Settlement> {
+        let Batch { gate, messages, .. } = batch;
         let destination = gate.destination();
         if destination.is_held() {
             return messages.iter().filter_map(|one| self.put_off(gate, &destination, one)).collect();
@@ -70,10 +67,7 @@ impl Shared {
         let until = Instant::now() + worker_timeout(queue);
         let trial = match gate.admit(self.now_ms(), random()) {
             Admit::Go { trial } => trial,
-            Admit::Later { until_ms, .. } => {
-                let delay_ms = until_ms - self.now_ms();
-                return messages.iter().map(|one| Settlement::deferred(one.receipt, delay_ms)).collect();
-            }
+            Admit::Later { until_ms, .. } => return batch.put_off(until_ms - self.now_ms()),
         };
         let mut guarded = Guarded { shared: self, gate, trial, ended: None };
         // What a failure mode does, it does to each message by itself.
@@ -198,8 +192,8 @@ pub(crate) fn composed_batch(
     traceparent: Option<TraceParent>,
     now: Timestamp,
 ) -> serde_json::Result<(Bytes, HeaderMap)> {
-    let batch = Batch { messages: messages.iter().map(|message| item(message)).collect() };
-    let body = Bytes::from(serde_json::to_vec(&batch)?);
+    let body = Body { messages: messages.iter().map(|message| item(message)).collect() };
+    let body = Bytes::from(serde_json::to_vec(&body)?);
     // The batch is new each time it is tried, so its id is that of its first message at this receive.
     let (first, receives) = messages.first().map_or((MessageId(0), 1), |first| (first.id, first.receives));
     let webhook_id = match messages.len() {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use posthaste_base::EndpointId;
 use posthaste_base::limits::PAYLOAD_BYTES_MAX;
-use posthaste_broker::{Message, QueueSettings};
+use posthaste_broker::{Message, QueueSettings, Settlement};
 use tokio::time::{Instant, timeout_at};
 
 use crate::gate::Gate;
@@ -25,6 +25,18 @@ pub(crate) struct Batch {
     pub(crate) messages: Vec<Message>,
     /// When the call may begin at the latest; after that it might still run when the leases have ended.
     pub(crate) latest: Instant,
+    /// One message, which nothing may be added to: see `Gate::send_alone`.
+    pub(crate) is_alone: bool,
+}
+
+impl Batch {
+    /// Its messages come again after a delay; none was tried.
+    pub(crate) fn put_off(&self, delay_ms: i64) -> Vec<Settlement> {
+        if self.is_alone {
+            self.messages.iter().for_each(|one| self.gate.send_alone(one.id));
+        }
+        self.messages.iter().map(|one| Settlement::deferred(one.receipt, delay_ms)).collect()
+    }
 }
 
 struct Window {
@@ -50,7 +62,8 @@ impl Windows {
     ) {
         let endpoint = gate.id;
         if gate.goes_alone(message.id) {
-            return full.push(Batch { gate, messages: vec![message], latest: latest(queue) });
+            let latest = latest(queue);
+            return full.push(Batch { gate, messages: vec![message], latest, is_alone: true });
         }
         let settings = &gate.destination().declared.settings;
         let (batch_max, window_seconds) = (settings.batch.max(1) as usize, settings.batch_window_seconds);
@@ -62,7 +75,7 @@ impl Windows {
         let window = self.open.entry(endpoint).or_insert_with(|| {
             // A queue may have been changed since the endpoint was declared.
             let seconds = window_seconds.min(queue.window_seconds_max());
-            let batch = Batch { gate, messages: Vec::new(), latest: latest(queue) };
+            let batch = Batch { gate, messages: Vec::new(), latest: latest(queue), is_alone: false };
             Window { batch, n_bytes: 0, ends_at: Instant::now() + Duration::from_secs(seconds.into()) }
         });
         window.batch.messages.push(message);

@@ -286,15 +286,15 @@ impl Crew {
         let deliver = async {
             match &load {
                 Load::Webhook(gate, message) => vec![self.shared.deliver(gate, queue, message).await],
-                Load::Function(Batch { gate, messages, latest }) => {
+                Load::Function(batch) => {
                     if places.is_empty() {
                         // Collected without one.
                         let take = self.places.take(&queue.name, 1, true);
-                        places = timeout_at(*latest, take).await.unwrap_or_default();
+                        places = timeout_at(batch.latest, take).await.unwrap_or_default();
                     }
                     match places.is_empty() {
-                        true => messages.iter().map(|one| Settlement::deferred(one.receipt, 0)).collect(),
-                        false => self.shared.deliver_batch(gate, queue, messages).await,
+                        true => batch.put_off(0),
+                        false => self.shared.deliver_batch(queue, batch).await,
                     }
                 }
                 Load::Nowhere(message) => vec![Settlement::dead(message.receipt, &nowhere())],

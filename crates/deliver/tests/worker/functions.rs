@@ -98,15 +98,14 @@ async fn answer_too_long_to_be_read_settles_nothing() {
 
 #[tokio::test]
 async fn answer_that_cannot_be_understood_settles_nothing() {
+    let office = PostOffice::open(&function()).await;
     let check = async |behaviour: Behaviour, code: &str| {
-        let mut office = PostOffice::without_worker(&function()).await;
         office.receiver.behave("/shop", behaviour);
-        let ids = publish(&office, 2).await;
-        office.start_worker(options());
-        for id in ids {
-            let (letter, attempts) = office.died(id).await;
-            assert_eq!((letter.category.as_str(), letter.code.as_str()), ("PROCESSING", code));
-            assert_eq!(attempts.len(), 3, "it is tried as often as it may be");
+        for id in office.publish_many("order", 2).await {
+            let event = office.ended(id).await;
+            let told = event.attempts.iter().map(|one| (one.category.as_deref(), one.code.as_deref()));
+            // It is tried as often as it may be.
+            assert_eq!(told.collect::<Vec<_>>(), [(Some("PROCESSING"), Some(code)); 3]);
         }
     };
     check(Behaviour::answer(200).body(r#"{"failed":[17]}"#), "answer-unreadable").await;
