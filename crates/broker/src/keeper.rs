@@ -170,9 +170,11 @@ impl Keeper {
         let is_due = |at: Option<Timestamp>| at.is_some_and(|at| at <= agenda.now);
         let lag = metrics::lag(agenda.event_at, agenda.now);
         let mut count = 0;
-        if is_due(agenda.following_at.map(look_at)) {
-            count += broker.go_on_by_the_clock().await?;
-        }
+        // Should it fail, what is due already is published all the same.
+        let gone_on = match is_due(agenda.following_at.map(look_at)) {
+            true => broker.go_on_by_the_clock().await,
+            false => Ok(0),
+        };
         if is_due(agenda.event_at) {
             // Before, because it may take long, or fail.
             broker.inner.metrics.schedule.lag_seconds.set(lag.as_secs_f64());
@@ -188,7 +190,7 @@ impl Keeper {
         if Instant::now() >= self.sweep_at {
             count += self.sweep(agenda.now).await?;
         }
-        Ok(count > 0)
+        Ok(gone_on? + count > 0)
     }
 
     /// Ends leases that ran out.

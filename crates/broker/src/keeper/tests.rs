@@ -144,6 +144,20 @@ async fn who_cannot_work_does_not_say_that_they_lead() {
 }
 
 #[tokio::test]
+async fn schedules_that_cannot_go_on_hold_up_no_event() {
+    let world = World::new().await;
+    let schedule = serde_json::json!({"type": "tick", "rule": {"cron": "0 0 1 1 *"}, "zone": "UTC"});
+    world.broker.create_schedule(serde_json::from_value(schedule).unwrap()).await.unwrap();
+    world.sql("update posthaste.schedule set following_at = posthaste.now()").await;
+    world.sql("alter table posthaste.schedule add constraint stuck check (following_at < '2000-01-01') not valid").await;
+    world.publish("LOW", 1).await;
+    let mut keeper = Keeper::new(world.broker.clone());
+    assert!(keeper.lead().await.unwrap());
+    keeper.work().await.unwrap_err();
+    assert_eq!(world.number("select count(*) from posthaste.waiting").await, 1, "the schedule's own");
+}
+
+#[tokio::test]
 async fn the_lag_is_that_of_the_oldest_event_though_it_cannot_be_published() {
     posthaste_observe::install().unwrap();
     let world = World::new().await;
