@@ -1,6 +1,7 @@
 //! What a file declares is shown as a difference, made so, and found so the next time.
 
 use posthaste_testkit::db::TestDb;
+use posthaste_testkit::receiver::{Behaviour, Receiver};
 
 use super::program::{Program, check_golden};
 
@@ -45,12 +46,14 @@ queue = "review"
 filter = { payload = { amount = [{ numeric = [">", 1000] }] } }
 "#;
 
+const SEAL_KEY: (&str, &str) = ("POSTHASTE_SERVER__SEAL_KEY", "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=");
+
 fn everything(db: &TestDb) -> Program {
     Program::with(db)
         .config(EVERYTHING)
         .file("reminder.json", r#"{"type": "object"}"#)
         .env("SHOP_SECRET", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
-        .env("POSTHASTE_SERVER__SEAL_KEY", "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=")
+        .env(SEAL_KEY.0, SEAL_KEY.1)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -97,4 +100,22 @@ async fn an_endpoint_at_a_private_address_is_refused() {
     let db = TestDb::posthaste().await;
     let program = Program::with(&db).config("[endpoints.a]\nurl = \"http://10.0.0.1/hook\"\n");
     program.run(&["apply", "--yes"]).check(2, &["invalid-endpoint", "private address", "allow_networks"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_test_call_is_what_the_endpoint_would_get_and_fails_as_a_delivery_would() {
+    let (db, receiver) = (TestDb::posthaste().await, Receiver::start().await.unwrap());
+    let url = receiver.url("/batch");
+    let declared = format!(
+        "[delivery]\nallow_networks = [\"127.0.0.0/8\"]\n[endpoints.batch]\nurl = \"{url}\"\nkind = \"function\"\n\
+        headers = {{ x-tenant = \"a\" }}\n"
+    );
+    let program = Program::with(&db).config(&declared).env(SEAL_KEY.0, SEAL_KEY.1);
+    program.run(&["apply", "--yes"]).check(0, &[]);
+    program.run(&["endpoint", "test", "batch"]).check(0, &["200"]);
+    let call = receiver.requests().remove(0);
+    assert_eq!(call.header("x-tenant"), Some("a"));
+    assert!(call.body.starts_with(b"{\"messages\":["), "{:?}", call.body);
+    receiver.behave("/batch", Behaviour::answer(200).body(r#"{"failed": [0]}"#));
+    program.run(&["endpoint", "test", "batch"]).check(1, &["answer-unreadable"]);
 }
