@@ -29,11 +29,19 @@ pub(crate) struct Database {
     local: Option<LocalServer>,
 }
 
+/// Who opens the database. A command leaves a private server that runs as it is; a node has it run as it is configured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Use {
+    Node,
+    Command,
+}
+
 impl Database {
     /// Reaches the configured database once, or starts or adopts the private server.
     pub(crate) async fn open(
         settings: &config::Database,
         pool_size: usize,
+        use_as: Use,
         say: impl Fn(&str) + Send + Sync + 'static,
     ) -> Result<Self, Error> {
         let (target, local) = match settings.target()? {
@@ -43,6 +51,7 @@ impl Database {
                 options.bin = settings.pg_bin.clone();
                 options.loopback_port = settings.listen_port;
                 options.progress = Some(std::sync::Arc::new(say));
+                options.is_renewed = use_as == Use::Node;
                 let server = LocalServer::start(options).await?;
                 (server.target().clone(), Some(server))
             }
@@ -155,7 +164,7 @@ pub(crate) async fn with_new_database<T>(
     act: impl AsyncFnOnce(&Database, &Config) -> anyhow::Result<T>,
 ) -> anyhow::Result<T> {
     quiet_logs(&config)?;
-    let database = Database::open(&config.database, COMMAND_POOL_SIZE, talk).await?;
+    let database = Database::open(&config.database, COMMAND_POOL_SIZE, Use::Command, talk).await?;
     let outcome = act(&database, &config).await;
     let left = database.leave().await;
     let value = outcome?;

@@ -173,6 +173,7 @@ async fn the_loopback_address_asks_for_the_generated_password() {
 #[tokio::test]
 async fn a_running_server_is_started_again_for_other_settings_unless_another_uses_it() {
     let mut options = options("changed");
+    options.is_renewed = true;
     let before = LocalServer::start(options.clone()).await.expect("to start");
     let pid = pid_of(&before);
     let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
@@ -187,6 +188,12 @@ async fn a_running_server_is_started_again_for_other_settings_unless_another_use
         drop(server);
         while state.changed().await.is_ok() {}
     }
+    let looking = LocalOptions { is_renewed: false, ..options.clone() };
+    let looking = LocalServer::start(looking).await.expect("to adopt");
+    assert_eq!((pid_of(&looking), looking.loopback().is_none()), (pid, true), "who only looks leaves it");
+    let mut state = looking.state();
+    drop(looking);
+    while state.changed().await.is_ok() {}
     let after = LocalServer::start(options.clone()).await.expect("to start again");
     assert!(pid_of(&after) != pid && !after.is_adopted());
     let loopback = after.loopback().expect("asked for");

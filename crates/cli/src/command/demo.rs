@@ -30,7 +30,7 @@ use self::screen::Screen;
 use self::sender::Sender;
 use super::dlq::triage_text;
 use crate::config::{Config, Place};
-use crate::database::{Database, open_broker};
+use crate::database::{Database, Use, open_broker};
 use crate::failure::FINDINGS;
 use crate::node::{self, Node};
 use crate::output::{self, counted};
@@ -72,7 +72,8 @@ impl Demo {
         std::fs::write(&config_path, &text).map_err(|error| in_folder(&config_path, &error))?;
         let config = Config::of_text(config_path, &text)?;
         say("starting a private PostgreSQL (fsync on, checksums on)");
-        let database = Database::open(&config.database, config.database.pool_size as usize, say).await?;
+        let size = config.database.pool_size as usize;
+        let database = Database::open(&config.database, size, Use::Node, say).await?;
         let told = async {
             schema::upgrade(&database.pool).await?;
             let broker = open_broker(&database.pool, &config, Some(seal::find_or_make(&config)?)).await?;

@@ -14,7 +14,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Config, Override, Place, Role};
-use crate::database::{Database, open_broker, patiently};
+use crate::database::{Database, Use, open_broker, patiently};
 use crate::node::{self, Node};
 use crate::seal;
 
@@ -54,7 +54,8 @@ impl Serve {
         let within = Duration::from_secs(u64::from(config.database.connect_seconds));
         let size = config.database.pool_size as usize;
         // What a private server does on its way is logged where it happens.
-        let opening = patiently(within, async || Database::open(&config.database, size, |_| ()).await);
+        let opening =
+            patiently(within, async || Database::open(&config.database, size, Use::Node, |_| ()).await);
         let Some(opened) = stop.run_until_cancelled(opening).await else {
             return Ok(ExitCode::SUCCESS);
         };

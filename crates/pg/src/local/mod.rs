@@ -45,6 +45,9 @@ pub struct LocalOptions {
     /// Off for throw-away clusters: nothing of the new cluster is forced to disk.
     pub is_durable: bool,
     pub progress: Option<Progress>,
+    /// Whether a server that runs with other settings is started again, if nobody else uses it. Who only looks leaves it
+    /// as it is.
+    pub is_renewed: bool,
 }
 
 impl LocalOptions {
@@ -59,6 +62,7 @@ impl LocalOptions {
             settings: Vec::new(),
             is_durable: true,
             progress: None,
+            is_renewed: false,
         }
     }
 
@@ -99,12 +103,12 @@ pub struct LocalServer {
 
 impl LocalServer {
     /// Makes the cluster if there is none, starts the server or adopts a running one, and watches it. One that runs with
-    /// other settings is started again, unless another process uses it.
+    /// other settings is started again where the options say so, unless another process uses it.
     pub async fn start(options: LocalOptions) -> Result<Self> {
         let cluster = Cluster::open(options)?;
         let shared_use = cluster.shared_use().await?;
         let mut postmaster = cluster.start().await?;
-        if postmaster.is_adopted() && !cluster.is_as_wanted(&postmaster) {
+        if cluster.options.is_renewed && postmaster.is_adopted() && !cluster.is_as_wanted(&postmaster) {
             if shared_use.is_last()? {
                 cluster.options.say("the private PostgreSQL runs with other settings; starting it again");
                 postmaster.stop(Shutdown::Fast).await?;

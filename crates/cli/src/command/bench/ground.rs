@@ -12,7 +12,7 @@ use serde_json::json;
 use super::measure::Server;
 use crate::ask::talk;
 use crate::config::{Config, Place};
-use crate::database::Database;
+use crate::database::{Database, Use};
 
 /// Connections of the benchmark itself, and of a broker in its process.
 const POOL_SIZE: usize = 20;
@@ -30,7 +30,7 @@ impl Ground {
     pub(super) async fn open(place: &Place) -> anyhow::Result<Self> {
         let folder = Folder::make(place.data_dir.as_deref())?;
         let config = Config::of_text(folder.path.join("bench.toml"), &database_section(place, &folder.path))?;
-        let database = Database::open(&config.database, POOL_SIZE, talk).await?;
+        let database = Database::open(&config.database, POOL_SIZE, Use::Command, talk).await?;
         let ground = Self { server: Server::find(&database.pool).await?, database, folder };
         if schema::state(&ground.database.pool).await?.version > 0 {
             ground.close().await?;
