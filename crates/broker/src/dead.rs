@@ -136,8 +136,7 @@ impl Broker {
     }
 
     /// Moves letters that outlived their queue's retention of dead letters to the archive; `limit` at most.
-    pub async fn sweep_expired_dead(&self, limit: usize) -> Result<u64> {
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    pub async fn sweep_expired_dead(&self, limit: i64) -> Result<u64> {
         let key_seconds = self.options().key_ttl_seconds();
         self.transact(
             |tx| async move { Ok::<_, Abort>(store::sweep_expired(&tx, limit, key_seconds).await?) },

@@ -35,7 +35,8 @@ const LETTERS_BATCH: usize = 1_000;
 const DELAYED_TOGETHER: Duration = Duration::from_millis(10);
 const SWEEP_LEASES_EVERY: Duration = Duration::from_millis(500);
 const TIDY_EVERY: Duration = Duration::from_secs(10);
-const TIDY_BATCH: i64 = 5_000;
+/// So many old rows are removed at a time, and as long as that took nothing is removed after it.
+const FORGET_BATCH: i64 = 1_000;
 /// How far behind its own clock a sweep looks again, for leases whose transaction committed late.
 const SWEEP_OVERLAP: SignedDuration = SignedDuration::from_secs(60);
 
@@ -49,6 +50,7 @@ struct Keeper {
     lead_ends: Instant,
     sweep_at: Instant,
     tidy_at: Instant,
+    forget_at: Instant,
     /// Leases that ran out before this have been swept; none at first, and then everything is looked at once.
     swept_until: Option<Timestamp>,
     partitions_at: Option<Instant>,
@@ -95,6 +97,7 @@ impl Keeper {
             lead_ends: now,
             sweep_at: now,
             tidy_at: now,
+            forget_at: now,
             swept_until: None,
             partitions_at: None,
         }
@@ -113,6 +116,7 @@ impl Keeper {
         self.broker.inner.metrics.schedule.leader.set(1.0);
         // Whether there was something to do or not: there may be for days.
         self.tidy().await?;
+        self.forget().await?;
         if has_worked {
             return Ok(());
         }
@@ -220,7 +224,7 @@ impl Keeper {
         let longest = if may_sleep { TICK_MAX } else { AWAKE_TICK };
         let pause = pause(&agenda)
             .min(longest)
-            .min(self.sweep_at.saturating_duration_since(Instant::now()).max(AWAKE_TICK));
+            .min(self.sweep_at.min(self.forget_at).saturating_duration_since(Instant::now()).max(AWAKE_TICK));
         tokio::select! {
             _ = timeout(pause, rung) => {}
             () = shutdown.cancelled() => {}
@@ -229,7 +233,7 @@ impl Keeper {
         Ok(())
     }
 
-    /// What need not happen on time: space, old rows, the read model of depths.
+    /// What need not happen on time: space, partitions, the read model of depths.
     async fn tidy(&mut self) -> Result<()> {
         if Instant::now() < self.tidy_at {
             return Ok(());
@@ -238,8 +242,6 @@ impl Keeper {
         let broker = &self.broker;
         broker.rotate_queues().await?;
         broker.measure_queues().await?;
-        broker.sweep_events().await?;
-        broker.sweep_expired_dead(TIDY_BATCH as usize).await?;
         let is_time = self.partitions_at.is_none_or(|at| Instant::now() >= at);
         if is_time {
             let session = broker.pool().get().await.map_err(Error::from)?;
@@ -247,6 +249,21 @@ impl Keeper {
             attempt::keep_partitions(&session, days).await?;
             self.partitions_at = Some(Instant::now() + Duration::from_secs(3600));
         }
+        Ok(())
+    }
+
+    /// Removes old rows. Where there are many it goes on after other work has had its turn: they have to go as fast as
+    /// new ones come.
+    async fn forget(&mut self) -> Result<()> {
+        let began_at = Instant::now();
+        if began_at < self.forget_at {
+            return Ok(());
+        }
+        let events = self.broker.sweep_events(FORGET_BATCH).await?;
+        let letters = self.broker.sweep_expired_dead(FORGET_BATCH).await?;
+        let is_more = events.max(letters) >= FORGET_BATCH.unsigned_abs();
+        let rest = if is_more { began_at.elapsed() } else { TIDY_EVERY };
+        self.forget_at = Instant::now() + rest;
         Ok(())
     }
 

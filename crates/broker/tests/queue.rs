@@ -420,7 +420,7 @@ async fn a_queue_that_nobody_consumes_for_long_keeps_what_its_messages_say() {
         // The log changes, and the one behind is given back: twice, so that both happen.
         desk.broker.rotate_queues().await.unwrap();
         desk.broker.rotate_queues().await.unwrap();
-        desk.broker.sweep_events().await.unwrap();
+        desk.broker.sweep_events(100).await.unwrap();
         assert!(is_there(&desk, second).await, "after {day} days");
     }
     assert!(is_there(&desk, first).await, "it goes when the log that held its message does");
@@ -431,5 +431,5 @@ async fn a_queue_that_nobody_consumes_for_long_keeps_what_its_messages_say() {
     for _ in 0..3 {
         desk.broker.rotate_queues().await.unwrap();
     }
-    assert_eq!(desk.broker.sweep_events().await.unwrap(), 2, "nothing needs them any more");
+    assert_eq!(desk.broker.sweep_events(100).await.unwrap(), 2, "nothing needs them any more");
 }

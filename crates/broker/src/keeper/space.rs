@@ -6,7 +6,6 @@ use posthaste_base::{Error, Result};
 use posthaste_store::segment::Segment;
 use posthaste_store::{event, lead};
 
-use super::TIDY_BATCH;
 use crate::Broker;
 
 /// A log is changed for the empty one when it is larger than this, or older than a day and not empty.
@@ -48,9 +47,9 @@ impl Broker {
         Ok(())
     }
 
-    /// Removes events whose key has outlived its time, unless a message of theirs may be anywhere; answers with how
-    /// many. A queue that nobody consumes keeps the events of its messages for as long as that lasts.
-    pub async fn sweep_events(&self) -> Result<u64> {
+    /// Removes so many events at most whose key has outlived its time, unless a message of theirs may be anywhere;
+    /// answers with how many. A queue that nobody consumes keeps the events of its messages for as long as that lasts.
+    pub async fn sweep_events(&self, limit: i64) -> Result<u64> {
         let session = self.pool().get().await.map_err(Error::from)?;
         // Asked first: what comes into a log from here on is newer.
         let mut oldest = lead::database_now(&session).await?;
@@ -60,6 +59,6 @@ impl Broker {
                 oldest = oldest.min(first.unwrap_or(oldest));
             }
         }
-        Ok(event::sweep_expired(&session, TIDY_BATCH, oldest).await?)
+        Ok(event::sweep_expired(&session, limit, oldest).await?)
     }
 }

@@ -105,6 +105,22 @@ async fn the_keeper_tidies_up_though_there_is_work() {
     assert_eq!(world.number(ATTEMPT_PARTITIONS).await, 5, "today's and those of three days");
 }
 
+#[tokio::test]
+async fn many_old_events_go_in_turns_and_not_at_the_pace_of_tidying() {
+    let world = World::new().await;
+    world.publish("LOW", 2 * FORGET_BATCH + 1).await;
+    world.broker.publish_due().await.unwrap();
+    world.sql("update posthaste.event set expires_at = posthaste.now() - interval '1 day'").await;
+    let mut keeper = Keeper::new(world.broker.clone());
+    for left in [FORGET_BATCH + 1, 1, 0] {
+        assert!(keeper.forget_at < Instant::now() + TIDY_EVERY / 2, "it goes on soon");
+        keeper.forget_at = Instant::now();
+        keeper.forget().await.unwrap();
+        assert_eq!(world.number("select count(*) from posthaste.event").await, left);
+    }
+    assert!(keeper.forget_at > Instant::now() + TIDY_EVERY / 2, "there are no more");
+}
+
 /// The number behind a series, such as `name{label="x"}`.
 fn value(series: &str) -> f64 {
     let text = posthaste_observe::install().unwrap().render();
