@@ -33,8 +33,12 @@ pub(crate) async fn consume(
         let received = broker.receive(queue, 10, None, Duration::from_secs(20));
         let Some(messages) = stop.run_until_cancelled(received).await else { break };
         for message in messages? {
-            // The work may take longer than the lease of the batch: a minute more for this one.
-            broker.extend(message.receipt, 60).await?;
+            // The work may take longer than the lease of the batch: a minute more for this one. If that has run out, the
+            // message comes again.
+            if let Err(error) = broker.extend(message.receipt, 60).await {
+                eprintln!("message {}: {error}", message.id);
+                continue;
+            }
             let receipts = vec![message.receipt];
             let answers = match work(&message).await {
                 true => broker.settle(receipts).await?,
