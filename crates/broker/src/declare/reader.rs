@@ -81,7 +81,11 @@ impl Reader {
         let object = value.as_object();
         if object.is_none() {
             let error = Error::new(Code::InvalidConfig, format!("{} is not a table", shown(value)));
-            self.report(path, error.expected("a table"));
+            let expected = match value {
+                Value::Array(_) => format!("a table for each one, by its name: `[{path}.NAME]`"),
+                _ => "a table".into(),
+            };
+            self.report(path, error.expected(expected));
         }
         object
     }

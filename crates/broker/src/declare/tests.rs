@@ -147,6 +147,7 @@ fn wrong_types_and_values_name_path_and_what_is_expected() {
     );
     check("[types.a]\npriority = \"urgent\"", config, "types.a.priority", &["CRITICAL, HIGH, NORMAL or LOW"]);
     check("queues = 3", config, "queues", &["a table"]);
+    check("[[endpoints]]\nname = \"a\"", config, "endpoints", &["a list", "`[endpoints.NAME]`"]);
     check("[queues]\nmail = 3", config, "queues.mail", &["a table"]);
     check("[queues.\"a b\"]", config, "queues.\"a b\"", &["letters, digits"]);
     check("[queues.mail]\nbatch = 99999999999999999999", config, "queues.mail.batch", &["64 bits"]);
