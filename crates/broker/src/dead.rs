@@ -6,10 +6,12 @@ mod filter;
 mod out;
 mod triage;
 
+use std::time::Duration;
+
 use posthaste_base::limits::{PAGE_MAX, REDRIVE_MESSAGES_MAX};
 use posthaste_base::{Code, DeadLetterId, Error, Result};
-use posthaste_store::Session;
 use posthaste_store::dead::{self as store, Order, Selection};
+use posthaste_store::{Session, TransactionOptions};
 use serde::Deserialize;
 
 pub use filter::DeadLetterFilter;
@@ -31,6 +33,8 @@ const COUNTED_MAX: i64 = 10_001;
 /// Each letter of an export carries up to 256 KB of payload.
 const EXPORT_PAGE_MAX: usize = 100;
 const ATTEMPTS_MAX: i64 = 1_000;
+/// So long the removal of old letters waits for a lock; it can be done later.
+const PATIENCE: Duration = Duration::from_millis(250);
 
 /// What to discard, who does it and why.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -138,9 +142,15 @@ impl Broker {
     /// Moves letters that outlived their queue's retention of dead letters to the archive; `limit` at most.
     pub async fn sweep_expired_dead(&self, limit: i64) -> Result<u64> {
         let key_seconds = self.options().key_ttl_seconds();
-        self.transact(
-            |tx| async move { Ok::<_, Abort>(store::sweep_expired(&tx, limit, key_seconds).await?) },
-        )
+        // A settlement may hold the event's row, and be stuck.
+        let options = TransactionOptions {
+            lock_timeout: Some(PATIENCE),
+            attempts_max: 1,
+            ..TransactionOptions::default()
+        };
+        self.transact_with(options, |tx| async move {
+            Ok::<_, Abort>(store::sweep_expired(&tx, limit, key_seconds).await?)
+        })
         .await
     }
 }

@@ -127,7 +127,10 @@ async fn next_occurrences(session: &Session, finished: &[FinishedEvent]) -> Resu
         let Some(event) = event.filter(|_| schedule.status == "active") else { continue };
         let after = event.finished_at.max(event.due_at);
         let expected_at = schedule.following_at;
-        nexts.push(match Timing::of(&schedule).and_then(|timing| timing.following(after, expected_at)) {
+        // A date of the subject may have come since.
+        let is_last = expected_at.is_none() && schedule.rule.is_some();
+        let next = |timing: Timing| if is_last { Ok(None) } else { timing.following(after, expected_at) };
+        nexts.push(match Timing::of(&schedule).and_then(next) {
             Ok(due_at) => Next::at(schedule, due_at),
             // The message that was settled must not suffer for it.
             Err(error) => {

@@ -31,6 +31,8 @@ const PUBLISH_MAX: Duration = Duration::from_secs(1);
 const PROMOTE_MAX: Duration = Duration::from_millis(500);
 const SWEEP_MAX: Duration = Duration::from_millis(500);
 const LETTERS_BATCH: usize = 1_000;
+/// After a failure; what else there is to do is done meanwhile.
+const GO_ON_AGAIN: Duration = Duration::from_secs(1);
 /// Delayed messages become visible this much later at most, so that those of the same moment do so together.
 const DELAYED_TOGETHER: Duration = Duration::from_millis(10);
 const SWEEP_LEASES_EVERY: Duration = Duration::from_millis(500);
@@ -51,6 +53,8 @@ struct Keeper {
     sweep_at: Instant,
     tidy_at: Instant,
     forget_at: Instant,
+    /// Not before this, after a failure.
+    go_on_at: Instant,
     /// Leases that ran out before this have been swept; none at first, and then everything is looked at once.
     swept_until: Option<Timestamp>,
     partitions_at: Option<Instant>,
@@ -98,6 +102,7 @@ impl Keeper {
             sweep_at: now,
             tidy_at: now,
             forget_at: now,
+            go_on_at: now,
             swept_until: None,
             partitions_at: None,
         }
@@ -116,7 +121,9 @@ impl Keeper {
         self.broker.inner.metrics.schedule.leader.set(1.0);
         // Whether there was something to do or not: there may be for days.
         self.tidy().await?;
-        self.forget().await?;
+        if let Err(error) = self.forget().await {
+            tracing::warn!(%error, cause = error.cause(), "old rows are removed later");
+        }
         if has_worked {
             return Ok(());
         }
@@ -174,11 +181,16 @@ impl Keeper {
         let is_due = |at: Option<Timestamp>| at.is_some_and(|at| at <= agenda.now);
         let lag = metrics::lag(agenda.event_at, agenda.now);
         let mut count = 0;
-        // Should it fail, what is due already is published all the same.
-        let gone_on = match is_due(agenda.following_at.map(look_at)) {
-            true => broker.go_on_by_the_clock().await,
-            false => Ok(0),
-        };
+        if is_due(agenda.following_at.map(look_at)) && started >= self.go_on_at {
+            match broker.go_on_by_the_clock().await {
+                Ok(schedules) => count += schedules,
+                // One that cannot go on must not keep anything else from going on.
+                Err(error) => {
+                    tracing::error!(%error, cause = error.cause(), "schedules could not go on by their clock");
+                    self.go_on_at = started + GO_ON_AGAIN;
+                }
+            }
+        }
         if is_due(agenda.event_at) {
             // Before, because it may take long, or fail.
             broker.inner.metrics.schedule.lag_seconds.set(lag.as_secs_f64());
@@ -194,7 +206,7 @@ impl Keeper {
         if Instant::now() >= self.sweep_at {
             count += self.sweep(agenda.now).await?;
         }
-        Ok(gone_on? + count > 0)
+        Ok(count > 0)
     }
 
     /// Ends leases that ran out.
@@ -220,7 +232,10 @@ impl Keeper {
             .await
             .map_err(Error::from)?;
         let may_sleep = lead::try_sleep(&asleep).await?;
-        let agenda = lead::agenda(&asleep).await?;
+        let mut agenda = lead::agenda(&asleep).await?;
+        if Instant::now() < self.go_on_at {
+            agenda.following_at = None;
+        }
         let longest = if may_sleep { TICK_MAX } else { AWAKE_TICK };
         let pause = pause(&agenda)
             .min(longest)
@@ -259,11 +274,12 @@ impl Keeper {
         if began_at < self.forget_at {
             return Ok(());
         }
+        self.forget_at = began_at + TIDY_EVERY;
         let events = self.broker.sweep_events(FORGET_BATCH).await?;
         let letters = self.broker.sweep_expired_dead(FORGET_BATCH).await?;
-        let is_more = events.max(letters) >= FORGET_BATCH.unsigned_abs();
-        let rest = if is_more { began_at.elapsed() } else { TIDY_EVERY };
-        self.forget_at = Instant::now() + rest;
+        if events.max(letters) >= FORGET_BATCH.unsigned_abs() {
+            self.forget_at = Instant::now() + began_at.elapsed();
+        }
         Ok(())
     }
 

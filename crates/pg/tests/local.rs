@@ -182,12 +182,13 @@ async fn a_running_server_is_started_again_for_other_settings_unless_another_use
     let beside = LocalServer::start(options.clone()).await.expect("to adopt");
     assert_eq!((pid_of(&beside), beside.loopback().is_none()), (pid, true), "the first one uses it");
 
+    before.stop().await.expect("to leave");
+    assert_eq!(ask(beside.target(), "select 'still here'").await, "still here");
+
     // As after a kill: the server is there, and nobody uses it.
-    for server in [before, beside] {
-        let mut state = server.state();
-        drop(server);
-        while state.changed().await.is_ok() {}
-    }
+    let mut state = beside.state();
+    drop(beside);
+    while state.changed().await.is_ok() {}
     let looking = LocalOptions { is_renewed: false, ..options.clone() };
     let looking = LocalServer::start(looking).await.expect("to adopt");
     assert_eq!((pid_of(&looking), looking.loopback().is_none()), (pid, true), "who only looks leaves it");

@@ -705,6 +705,11 @@ begin
         raise exception 'posthaste.publish: `key` must have 1 to 255 bytes without control characters'
             using errcode = '22023';
     end if;
+    -- They can be guessed, and a transaction that held one would hold up whoever makes that event.
+    if event_key ~ '^(schedule|Event(Scheduled|Completed|Failed)|User(Birthday|Timezone)Changed):' then
+        raise exception 'posthaste.publish: the key `%` is like those of Posthaste''s own events', event_key
+            using errcode = '22023', hint = 'give a key that begins otherwise';
+    end if;
     if octet_length(subject) not between 1 and 255 or subject ~ '[[:cntrl:]]' then
         raise exception 'posthaste.publish: `subject` must have 1 to 255 bytes without control characters'
             using errcode = '22023';

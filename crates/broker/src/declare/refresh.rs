@@ -3,6 +3,7 @@
 //! Not for: changing anything else that is declared.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use posthaste_base::{EndpointId, Error, Priority, QueueId, Result, SubscriptionId};
 use posthaste_engine::filter::Filter;
@@ -28,6 +29,8 @@ pub(super) const ROWS_MAX: i64 = 100_000;
 
 /// As many messages of each queue are looked at for those of an endpoint that was resumed.
 const WOKEN_MAX: i64 = 5_000;
+/// By then every call that saw the endpoint paused has been put off.
+const WAKE_AGAIN: Duration = Duration::from_secs(3);
 
 /// The endpoints that were paused and are not any more.
 fn resumed(old: &Catalog, new: &Catalog) -> Vec<i32> {
@@ -66,21 +69,25 @@ impl Broker {
         let resumed = resumed(&self.catalog(), &catalog);
         *self.inner.catalog.write().unwrap_or_else(|poisoned| poisoned.into_inner()) = Arc::new(catalog);
         if !resumed.is_empty() {
-            // By each node that learns of it: before the last one has, messages may be put off again.
+            // By each node that learns of it, and twice: what was under way may be put off once more.
             let broker = self.clone();
-            tokio::spawn(async move { broker.wake(resumed).await });
+            tokio::spawn(async move {
+                broker.wake(&resumed).await;
+                tokio::time::sleep(WAKE_AGAIN).await;
+                broker.wake(&resumed).await;
+            });
         }
         Ok(())
     }
 
     /// Lets what waits for endpoints come at once; what this does not reach comes by itself.
-    async fn wake(&self, endpoints: Vec<i32>) {
+    async fn wake(&self, endpoints: &[i32]) {
         let catalog = self.catalog();
         let queues = Priority::ALL.iter().filter_map(|priority| catalog.priority_queue(*priority).ok());
         let queues: Vec<i32> = queues.map(|queue| queue.id.0).collect();
         let woken = async {
             let session = self.pool().get().await.map_err(Error::from)?;
-            Ok::<_, Error>(rows::wake_endpoints(&session, &endpoints, &queues, WOKEN_MAX).await?)
+            Ok::<_, Error>(rows::wake_endpoints(&session, endpoints, &queues, WOKEN_MAX).await?)
         };
         match woken.await {
             Ok(_) => self.ring_keeper(),

@@ -70,7 +70,7 @@ pub fn cloud_event_of_headers<'a>(
         }
     }
     let payload = match body.is_empty() {
-        true => nothing(),
+        true => nothing(content_type),
         false if is_json(content_type) => Payload::json(body)?,
         false => Payload::Binary(body),
     };
@@ -97,8 +97,8 @@ fn of_value(value: Value, text: Option<Bytes>) -> Result<EventIn> {
         (Some(Value::String(data)), None) if !is_json(content_type.as_deref()) => {
             Payload::Binary(data.into())
         }
+        (None | Some(Value::Null), None) => nothing(content_type.as_deref()),
         (Some(value), None) => Payload::Json { text: text.unwrap_or(Bytes::from_static(b"null")), value },
-        (None, None) => nothing(),
     };
     of_attributes(fields.members, payload)
 }
@@ -164,8 +164,12 @@ fn key_of(source: &str, id: &str) -> String {
     Sha256::digest(&key).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn nothing() -> Payload {
-    Payload::Json { text: Bytes::from_static(b"null"), value: Value::Null }
+/// No data, which only JSON has a word for.
+fn nothing(content_type: Option<&str>) -> Payload {
+    match is_json(content_type) {
+        true => Payload::Json { text: Bytes::from_static(b"null"), value: Value::Null },
+        false => Payload::Binary(Bytes::new()),
+    }
 }
 
 fn is_json(content_type: Option<&str>) -> bool {

@@ -100,13 +100,14 @@ pub struct MessageEvent {
 }
 
 impl Message {
-    /// A message of no queue, for a call that is only a test.
+    /// A message of no queue, for a call that is only a test. Its id is another each time, as receivers take what has
+    /// the same id for a repeat.
     pub fn of_test(payload: Bytes, now: Timestamp) -> Self {
         let id = EventId::generate();
         let queue = QueueId(0);
         let held = Held { lease: LeaseId(0), xid: Xid(0), seq: 0 };
         Self {
-            id: MessageId(0),
+            id: MessageId(now.as_microsecond()),
             queue,
             receipt: Receipt { segment: Segment::new(queue, 0), held, receives: 1, tracked: false },
             receives: 1,

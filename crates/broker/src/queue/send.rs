@@ -24,7 +24,7 @@ const PARALLEL: usize = 2;
 /// So long a transaction waits for another one that has one of its keys: a sender commits within that, and one that was
 /// left open must not hold up a node. Those that it shared a transaction with have waited already.
 const HELD_KEY_PATIENCE: Duration = Duration::from_millis(250);
-const HELD_KEY_PATIENCE_AGAIN: Duration = Duration::from_millis(50);
+const HELD_KEY_PATIENCE_AGAIN: Duration = Duration::from_millis(2);
 
 /// A message to send.
 #[derive(Clone, Debug, Default)]

@@ -110,6 +110,8 @@ pub(crate) async fn follow_in(
         let from = if in_delivery { schedule.following_at } else { schedule.next_at };
         let to = match from.filter(|_| !has_new_date) {
             Some(due_at) => timing.moved_from(&old_zone, due_at, now)?,
+            // The last one is the last one wherever the subject is.
+            None if in_delivery && schedule.rule.is_some() => None,
             None => timing.next_after(now)?,
         };
         plan.add(schedule, in_delivery, to);

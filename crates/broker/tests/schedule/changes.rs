@@ -75,6 +75,24 @@ async fn who_moves_while_a_birthday_is_delivered_has_no_second_one_on_that_day()
 }
 
 #[tokio::test]
+async fn what_comes_once_comes_once_though_its_subject_moves_west_while_it_is_delivered() {
+    let mut world = World::at("2027-03-15T07:59:00Z").await;
+    world.subscribe("s", "visa").await;
+    world.birthday("Asia/Tokyo", "1990-09-01").await;
+    let rule = json!({"once": "2027-03-15T17:00"});
+    let once = world.schedule(json!({"type": "visa", "subject": "u1", "rule": rule})).await;
+    world.goes_on_at("2027-03-15T08:00:05Z").await;
+    let message = world.receive_one().await;
+    world.broker.patch_subject("u1", patch(json!({"zone": "America/New_York"}))).await.unwrap();
+    world.goes_on_at("2027-03-15T21:00:05Z").await;
+    world.broker.go_on_by_the_clock().await.unwrap();
+    assert!(world.receive().await.is_empty(), "by the clock");
+    world.settle(&message).await;
+    let ended = world.broker.get_schedule(&once.id.to_string()).await.unwrap();
+    assert_eq!((ended.status.as_str(), ended.next_at), ("finished", None));
+}
+
+#[tokio::test]
 async fn a_date_that_is_corrected_after_its_day_comes_on_its_own_day_too() {
     let mut world = World::at("2027-03-15T07:59:00Z").await;
     world.subscribe("s", "BIRTHDAY").await;

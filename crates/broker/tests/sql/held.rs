@@ -46,3 +46,18 @@ async fn an_open_transaction_holds_up_nobody_but_those_with_its_key() {
         assert_eq!(again.duplicate, end == "commit", "{end}");
     }
 }
+
+/// Many held keys cost those that come with them, and after them, little more than one.
+#[tokio::test]
+async fn an_open_transaction_with_many_keys_holds_up_nobody_either() {
+    let shop = Shop::open().await;
+    let sender = shop.db.pool.get().await.unwrap();
+    let publish = "select posthaste.publish('order', jsonb_build_object('orderId', n::text, 'amount', 1))
+                   from generate_series(0, 299) n";
+    sender.batch_execute(&format!("begin; {publish}")).await.unwrap();
+    let answers = shop.broker.publish_batch((0..301).map(order).collect()).await.unwrap();
+    let accepted = answers.iter().filter(|answer| answer.is_ok()).count();
+    assert_eq!((accepted, answers.len()), (1, 301));
+    answers.iter().filter_map(|answer| answer.as_ref().err()).for_each(check_held);
+    sender.batch_execute("commit").await.unwrap();
+}

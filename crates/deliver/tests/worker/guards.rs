@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use posthaste_broker::EndpointPatch;
+use posthaste_broker::{Broker, EndpointPatch};
 use posthaste_deliver::Worker;
 use posthaste_engine::breaker::{Shared, State};
 use posthaste_testkit::receiver::Behaviour;
@@ -86,31 +86,38 @@ async fn worker_that_starts_takes_over_an_open_breaker() {
 }
 
 /// Another node over the same database, with its worker and its listener at work.
-async fn start_second(office: &PostOffice) -> (CancellationToken, JoinHandle<()>) {
+async fn start_second(office: &PostOffice) -> (Broker, CancellationToken, JoinHandle<()>) {
     let (broker, stop) = (open_broker(&office.db, false).await, CancellationToken::new());
     let worker = Worker::start(broker.clone(), options(), stop.clone()).unwrap();
-    let listening = stop.clone();
-    tokio::spawn(async move { broker.run_listener(listening).await });
-    (stop, worker)
+    let (listener, listening) = (broker.clone(), stop.clone());
+    tokio::spawn(async move { listener.run_listener(listening).await });
+    (broker, stop, worker)
 }
 
 #[tokio::test]
-async fn breaker_that_opens_holds_the_messages_of_all_nodes() {
-    let office = PostOffice::open(&with_breaker().replace("open_ms = 800", "open_ms = 60000")).await;
-    let (stop, second) = start_second(&office).await;
-    // Both have called it before it fails.
-    let ids = office.publish_many("order", 40).await;
+async fn breaker_that_opens_holds_the_messages_of_another_node() {
+    let mut office =
+        PostOffice::without_worker(&with_breaker().replace("open_ms = 800", "open_ms = 60000")).await;
+    let (second, stop, worker) = start_second(&office).await;
+    // The second one has called it before it fails, by itself.
+    let ids = office.publish_many("order", 3).await;
     office.all_delivered(&ids).await;
     office.receiver.behave("/shop", Behaviour::answer(503));
+    office.start_worker(options());
     office.publish_many("order", 20).await;
-    let are_put_off = async |count| (office.depth("normal").await.delayed == count).then_some(());
-    until("all to be put off", async || are_put_off(20).await).await;
+    let is_told = || {
+        let told = second.catalog().endpoint("shop").ok()?.breaker.clone()?;
+        (told["state"] == "open").then_some(())
+    };
+    until("the second one to be told", async || is_told()).await;
+    office.stop_worker().await;
     office.receiver.clear();
     office.publish_many("order", 20).await;
-    until("all to be put off", async || are_put_off(40).await).await;
+    let all_put_off = async || (office.depth("normal").await.delayed == 40).then_some(());
+    until("all to be put off", all_put_off).await;
     assert_eq!(office.receiver.counts().requests, 0);
     stop.cancel();
-    second.await.unwrap();
+    worker.await.unwrap();
 }
 
 #[tokio::test]

@@ -8,7 +8,6 @@ mod failures;
 mod fairness;
 mod functions;
 mod guards;
-mod metrics;
 mod modes;
 mod post_office;
 mod spans;

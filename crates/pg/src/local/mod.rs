@@ -115,6 +115,8 @@ impl LocalServer {
                 postmaster = cluster.start().await?;
                 shared_use.share()?;
             } else {
+                // Asking for it alone gave the shared lock away.
+                shared_use.share()?;
                 tracing::warn!(
                     "the private PostgreSQL runs with other settings, and another process uses it; what is \
                      configured here counts when all that use it have stopped"
