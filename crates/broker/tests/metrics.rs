@@ -1,8 +1,9 @@
 //! Each metric says what has happened: driven against a real database, and read from the text that is scraped.
 //!
-//! The registry is one for the process, so each test has queues of its own names.
+//! The registry is one for the process, so one test runs at a time, with queues of its own names, and counts from where
+//! it began.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use posthaste_base::{Category, Clock};
@@ -15,22 +16,35 @@ use posthaste_observe::names::{self, Metric};
 use posthaste_observe::{Handle, install};
 use posthaste_testkit::db::TestDb;
 use serde_json::json;
+use tokio::sync::{Mutex, MutexGuard};
 use tokio_util::sync::CancellationToken;
 
+static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
+
 struct Desk {
+    _turn: MutexGuard<'static, ()>,
+    before: HashMap<String, f64>,
     db: TestDb,
     broker: Broker,
     handle: Handle,
 }
 
+/// What is scraped, by series.
+fn numbers(handle: &Handle) -> HashMap<String, f64> {
+    let text = handle.render();
+    let lines = text.lines().filter_map(|line| line.rsplit_once(' '));
+    lines.filter_map(|(series, number)| Some((series.to_owned(), number.parse().ok()?))).collect()
+}
+
 impl Desk {
     async fn open(declaration: &str) -> Self {
         // Before the broker, whose handles would record nothing.
+        let turn = ONE_AT_A_TIME.lock().await;
         let handle = install().expect("a registry");
         let db = TestDb::posthaste().await;
         let broker = open(&db).await;
         broker.apply(&Declaration::parse(declaration).expect("a declaration")).await.expect("it is applied");
-        Self { db, broker, handle }
+        Self { _turn: turn, before: numbers(&handle), db, broker, handle }
     }
 
     async fn pass(&mut self, seconds: i64) {
@@ -46,11 +60,13 @@ impl Desk {
         self.broker.receive(queue, max, Some(30), Duration::ZERO).await.expect("messages")
     }
 
-    /// The number behind `series`, such as `name{label="x"}`; NaN when it is not there.
+    /// The number behind `series`, such as `name{label="x"}`, or by how much it has grown if it only grows; NaN when it
+    /// is not there.
     fn value(&self, series: &str) -> f64 {
-        let text = self.handle.render();
-        let line = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
-        line.map_or(f64::NAN, |number| number.parse().expect("a number"))
+        let name = series.split('{').next().unwrap_or(series);
+        let only_grows = ["_total", "_count", "_sum"].iter().any(|end| name.ends_with(end));
+        let before = self.before.get(series).filter(|_| only_grows).copied().unwrap_or(0.0);
+        numbers(&self.handle).get(series).map_or(f64::NAN, |number| number - before)
     }
 
     fn check(&self, expected: &[(&str, f64)]) {
