@@ -1,5 +1,6 @@
 //! One message, one call: admitted or put off, sent, and what its answer makes of the message.
 
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -29,8 +30,33 @@ pub(crate) struct Shared {
     pub(crate) client: Client,
     /// The same client, for answers that are read to their end.
     pub(crate) function_client: Client,
-    pub(crate) started: Instant,
-    pub(crate) started_ms: i64,
+    pub(crate) time: Time,
+}
+
+/// The time of guards: the database's when it was asked last, and what has passed since. Nodes compare it, and a clock
+/// that jumps would leave their messages in a far future.
+pub(crate) struct Time {
+    started: Instant,
+    /// The database's time when this clock started.
+    started_ms: AtomicI64,
+}
+
+impl Time {
+    pub(crate) fn new(now_ms: i64) -> Self {
+        Self { started: Instant::now(), started_ms: AtomicI64::new(now_ms) }
+    }
+
+    pub(crate) fn set(&self, now_ms: i64) {
+        self.started_ms.store(now_ms.saturating_sub(self.passed_ms()), Ordering::Relaxed);
+    }
+
+    fn now_ms(&self) -> i64 {
+        self.started_ms.load(Ordering::Relaxed).saturating_add(self.passed_ms())
+    }
+
+    fn passed_ms(&self) -> i64 {
+        i64::try_from(self.started.elapsed().as_millis()).unwrap_or(i64::MAX / 2)
+    }
 }
 
 /// How a call ended, for the guard and for every message that it carried.
@@ -45,10 +71,8 @@ pub(crate) struct Called {
 }
 
 impl Shared {
-    /// The time of guards: the database's when the worker started, and what has passed since. Nodes compare it, and
-    /// a clock that jumps would leave their messages in a far future.
     pub(crate) fn now_ms(&self) -> i64 {
-        self.started_ms + i64::try_from(self.started.elapsed().as_millis()).unwrap_or(i64::MAX / 2)
+        self.time.now_ms()
     }
 
     /// Delivers one message to a webhook; answers with how it ends.
@@ -405,4 +429,18 @@ pub(crate) fn random() -> f64 {
 /// How the priority queues are named, in the order of their urgency.
 pub(crate) fn priority_queues() -> impl Iterator<Item = &'static str> {
     Priority::ALL.into_iter().map(Priority::queue_name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_goes_on_from_where_it_was_set_to() {
+        let time = Time::new(0);
+        for at_ms in [1_000_000_000_000, 0] {
+            time.set(at_ms);
+            assert!((at_ms..at_ms + 60_000).contains(&time.now_ms()));
+        }
+    }
 }

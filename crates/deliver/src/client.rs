@@ -93,7 +93,7 @@ pub struct Request<'a> {
     pub endpoint: &'a Endpoint,
     pub body: Bytes,
     pub headers: HeaderMap,
-    /// For everything from the name to the answer's head; 30 seconds at most. With zero nobody is called.
+    /// For everything from the name to the answer's head, and at most for its body; 30 seconds at most. With zero nobody is called.
     pub timeout: Duration,
 }
 
@@ -106,9 +106,11 @@ pub struct Client {
 }
 
 impl Client {
-    /// The same client, which keeps more (or less) of an answer's body than `HEAD_BYTES_MAX`.
+    /// The same client for answers whose body decides too: it keeps more of it than `HEAD_BYTES_MAX`, and reads it for
+    /// as long as the call may take.
     pub fn keeping(&self, head_bytes_max: usize) -> Self {
-        Self { head_bytes_max, ..self.clone() }
+        let body_timeout = Duration::from_millis(ATTEMPT_TIMEOUT_MS_MAX.into());
+        Self { head_bytes_max, body_timeout, ..self.clone() }
     }
 
     pub fn new(options: ClientOptions) -> Result<Self, Error> {

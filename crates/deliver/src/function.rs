@@ -56,18 +56,29 @@ struct Item<'a> {
     payload: Cow<'a, RawValue>,
 }
 
+/// What came of a batch.
+pub(crate) struct Ended<'a> {
+    pub(crate) settlements: Vec<Settlement>,
+    /// Those that were refused together, to be called for one by one.
+    pub(crate) refused: Vec<&'a Message>,
+    /// When all calls of the batch have ended: well before its leases do.
+    pub(crate) until: Instant,
+}
+
 impl Shared {
-    /// Delivers a batch to a function; answers with how each message ends.
-    pub(crate) async fn deliver_batch(&self, queue: &Queue, batch: &Batch) -> Vec<Settlement> {
+    /// Delivers a batch to a function by one call.
+    pub(crate) async fn deliver_batch<'a>(&self, queue: &Queue, batch: &'a Batch) -> Ended<'a> {
         let Batch { gate, messages, .. } = batch;
+        let until = Instant::now() + worker_timeout(queue);
+        let ended = |settlements| Ended { settlements, refused: Vec::new(), until };
         let destination = gate.destination();
         if destination.is_held() {
-            return messages.iter().filter_map(|one| self.put_off(gate, &destination, one)).collect();
+            batch.keep_alone();
+            return ended(messages.iter().filter_map(|one| self.put_off(gate, &destination, one)).collect());
         }
-        let until = Instant::now() + worker_timeout(queue);
         let trial = match gate.admit(self.now_ms(), random()) {
             Admit::Go { trial } => trial,
-            Admit::Later { until_ms, .. } => return batch.put_off(until_ms - self.now_ms()),
+            Admit::Later { until_ms, .. } => return ended(batch.put_off(until_ms - self.now_ms())),
         };
         let mut guarded = Guarded { shared: self, gate, trial, ended: None };
         // What a failure mode does, it does to each message by itself.
@@ -90,7 +101,7 @@ impl Shared {
             settlements.push(self.conclude(gate, queue, message, provoked(category)));
         }
         if called_with.is_empty() {
-            return settlements;
+            return ended(settlements);
         }
         let delay = delay.min(worker_timeout(queue));
         tokio::time::sleep(delay).await;
@@ -99,30 +110,28 @@ impl Shared {
         guarded.ended = Some((outcome(&called), called.latency_ms));
         drop(guarded);
         if called_with.len() > 1 && is_refused_as_a_whole(&called) {
-            for message in called_with {
-                settlements.push(self.deliver_alone(gate, &destination, queue, message, until).await);
-            }
-        } else {
-            settlements.extend(self.conclude_all(gate, queue, &called_with, called));
+            return Ended { settlements, refused: called_with, until };
         }
-        settlements
+        settlements.extend(self.conclude_all(gate, queue, &called_with, called));
+        ended(settlements)
     }
 
     /// Delivers one message of a call that was refused, in what is left of the time that its batch had. If it cannot
     /// be called for now, it comes back to go alone; that counts as no receive.
-    async fn deliver_alone(
+    pub(crate) async fn deliver_alone(
         &self,
         gate: &Gate,
-        destination: &Destination,
         queue: &Queue,
         message: &Message,
         until: Instant,
     ) -> Settlement {
-        let put_off = |delay_ms| {
+        let put_off = |delay_ms| put_off_alone(gate, message, delay_ms);
+        let destination = gate.destination();
+        if let Some(put_off) = self.put_off(gate, &destination, message) {
             gate.send_alone(message.id);
-            Settlement::deferred(message.receipt, delay_ms)
-        };
-        let timeout = timeout(destination, queue);
+            return put_off;
+        }
+        let timeout = timeout(&destination, queue);
         // Without time for a whole call, a slow answer would be taken for none.
         if until.saturating_duration_since(Instant::now()) < timeout {
             return put_off(0);
@@ -132,7 +141,7 @@ impl Shared {
             Admit::Later { until_ms, .. } => return put_off(until_ms - self.now_ms()),
         };
         let mut guarded = Guarded { shared: self, gate, trial, ended: None };
-        let called = self.call_function(destination, &[message], timeout).await;
+        let called = self.call_function(&destination, &[message], timeout).await;
         guarded.ended = Some((outcome(&called), called.latency_ms));
         drop(guarded);
         let concluded = self.conclude_all(gate, queue, &[message], called);
@@ -185,6 +194,12 @@ impl Shared {
     }
 }
 
+/// A message comes back to go alone; this receive does not count.
+pub(crate) fn put_off_alone(gate: &Gate, message: &Message, delay_ms: i64) -> Settlement {
+    gate.send_alone(message.id);
+    Settlement::deferred(message.receipt, delay_ms)
+}
+
 /// The body and the headers of a call for several messages.
 pub(crate) fn composed_batch(
     destination: &Destination,
@@ -194,11 +209,12 @@ pub(crate) fn composed_batch(
 ) -> serde_json::Result<(Bytes, HeaderMap)> {
     let body = Body { messages: messages.iter().map(|message| item(message)).collect() };
     let body = Bytes::from(serde_json::to_vec(&body)?);
-    // The batch is new each time it is tried, so its id is that of its first message at this receive.
+    // The batch is new each time it is tried. A redrive counts receives anew, so they do not tell its calls apart.
     let (first, receives) = messages.first().map_or((MessageId(0), 1), |first| (first.id, first.receives));
+    let now_ms = now.as_millisecond();
     let webhook_id = match messages.len() {
-        1 => format!("{}_{receives}", message_id(first)),
-        _ => format!("batch_{first}_{receives}"),
+        1 => format!("{}_{receives}_{now_ms}", message_id(first)),
+        _ => format!("batch_{first}_{receives}_{now_ms}"),
     };
     let traceparent = traceparent.map(|own| own.to_string());
     let mut headers = webhook::headers(&webhook::Attempt {

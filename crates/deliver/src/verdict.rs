@@ -19,6 +19,8 @@ const SHOWN_CHARS_MAX: usize = 80;
 /// The messages that an answer names as failed: none if it is no JSON object, or names none. An error when it names
 /// something else than messages of its call.
 pub(crate) fn failed(answer: &[u8], sent: &[MessageId]) -> Result<HashSet<MessageId>, Failure> {
+    // Some servers begin every text with the mark of UTF-8.
+    let answer = answer.strip_prefix(b"\xef\xbb\xbf").unwrap_or(answer);
     let answer = match serde_json::from_slice::<Value>(answer) {
         Ok(Value::Object(answer)) => answer,
         Ok(_) => return Ok(HashSet::new()),
@@ -107,6 +109,7 @@ mod tests {
         check(r#"{"failed":["msg_1","msg_2","msg_1"]}"#, &[1, 2]);
         check(r#"{"batchItemFailures":[{"itemIdentifier":"msg_3"}]}"#, &[3]);
         check(r#"{"failed":["msg_1"],"batchItemFailures":null}"#, &[1]);
+        check("\u{feff}{\"failed\":[\"msg_1\"]}", &[1]);
         check(r#"{"failed":null,"batchItemFailures":[]}"#, &[]);
         for answer in [r#"{"ok":true}"#, "fine", "", "null", "[17]", "{fine}", r#"the "failed" ones"#] {
             check(answer, &[]);

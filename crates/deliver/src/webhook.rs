@@ -92,12 +92,10 @@ fn add_event(headers: &mut HeaderMap, event: &MessageEvent) {
     if let Some(subject) = &event.subject {
         headers.insert(SUBJECT, value(&header_text(subject)));
     }
-    let Some(attributes) = event.attributes.as_deref().filter(|text| text.len() <= ATTRIBUTES_BYTES_MAX)
-    else {
-        return;
-    };
+    let Some(attributes) = event.attributes.as_deref() else { return };
     match cloud_event(attributes) {
         Some(attributes) => add_cloud_event(headers, event, attributes),
+        None if attributes.len() > ATTRIBUTES_BYTES_MAX => {}
         None => {
             let json = ascii_json(attributes);
             if json.len() <= ATTRIBUTES_BYTES_MAX {
@@ -107,7 +105,7 @@ fn add_event(headers: &mut HeaderMap, event: &MessageEvent) {
     }
 }
 
-/// The attributes of an event that came as a CloudEvent, if it did.
+/// The attributes of an event that came as a CloudEvent, if it did. Those of other events may have any names and values.
 fn cloud_event(attributes: &str) -> Option<Map<String, Value>> {
     // Most events are none, and are not parsed to find that out.
     if !attributes.contains("\"specversion\"") {
@@ -115,38 +113,42 @@ fn cloud_event(attributes: &str) -> Option<Map<String, Value>> {
     }
     let attributes = serde_json::from_str::<Map<String, Value>>(attributes).ok()?;
     let is_there = |name| matches!(attributes.get(name), Some(Value::String(text)) if !text.is_empty());
-    (attributes.get("specversion")? == "1.0" && is_there("id") && is_there("source")).then_some(attributes)
+    let is_one = attributes.get("specversion")? == "1.0" && is_there("id") && is_there("source");
+    (is_one && attributes.iter().all(|(name, value)| is_of_cloud_events(name, value))).then_some(attributes)
 }
 
-/// All of them or none: half a CloudEvent is none.
+fn is_of_cloud_events(name: &str, value: &Value) -> bool {
+    let is_name = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let is_scalar = matches!(value, Value::String(_) | Value::Number(_) | Value::Bool(_));
+    !name.is_empty() && name.bytes().all(is_name) && is_scalar
+}
+
+/// All of them or none: half a CloudEvent is none. What the body is, is said in any case.
 fn add_cloud_event(headers: &mut HeaderMap, event: &MessageEvent, attributes: Map<String, Value>) {
     let own = [("type", Some(&event.event_type)), ("subject", event.subject.as_ref())];
     let own = own.into_iter().filter_map(|(name, text)| Some((name.to_owned(), Value::from(text?.as_str()))));
-    let mut content_type = None;
     let mut said = Vec::with_capacity(attributes.len() + 2);
     let mut n_bytes = 0;
-    for (name, attribute) in own.chain(attributes) {
+    // The event itself says these two.
+    let others = attributes.into_iter().filter(|(name, _)| name != "type" && name != "subject");
+    for (name, attribute) in own.chain(others) {
         let text = match attribute {
             Value::String(text) => text,
             other => other.to_string(),
         };
         if name == "datacontenttype" {
-            content_type = Some(text);
+            headers.insert(header::CONTENT_TYPE, value(&text));
             continue;
         }
         // The words of CloudEvents: a double quote is encoded too.
         let encoded = encoded(&text, |byte| byte.is_ascii_graphic() && byte != b'%' && byte != b'"');
-        n_bytes += encoded.len();
+        n_bytes += name.len() + encoded.len();
         if let Ok(name) = HeaderName::try_from(format!("ce-{name}")) {
             said.push((name, value(&encoded)));
         }
     }
-    if n_bytes > ATTRIBUTES_BYTES_MAX {
-        return;
-    }
-    headers.extend(said);
-    if let Some(content_type) = content_type {
-        headers.insert(header::CONTENT_TYPE, value(&content_type));
+    if n_bytes <= ATTRIBUTES_BYTES_MAX {
+        headers.extend(said);
     }
 }
 
@@ -299,11 +301,26 @@ mod tests {
             assert_eq!(headers[name], expected, "{name}");
         }
         assert!(!headers.contains_key("posthaste-attributes") && !headers.contains_key("ce-datacontenttype"));
-        let too_long = attributes.replace("/shop", &"s".repeat(4_000));
+        let too_long = attributes.replace("/shop", &"s".repeat(5_000));
         let event = self::event(None, &too_long);
         let headers = super::headers(&Attempt { event: Some(&event), ..attempt() });
         assert!(headers.keys().all(|name| !name.as_str().starts_with("ce-")));
-        assert_eq!(headers["content-type"], "application/json");
+        assert_eq!(headers["content-type"], "text/plain");
+    }
+
+    #[test]
+    fn attributes_that_only_look_like_a_cloud_event_contradict_nothing() {
+        let of = |more: &str| {
+            let attributes = format!(r#"{{"specversion":"1.0","id":"a","source":"/s",{more}}}"#);
+            headers(&Attempt { event: Some(&event(Some("user-7"), &attributes)), ..attempt() })
+        };
+        let headers = of(r#""type":"x","subject":"y""#);
+        assert_eq!(headers.get_all("ce-type").iter().collect::<Vec<_>>(), ["order.paid"]);
+        assert_eq!(headers.get_all("ce-subject").iter().collect::<Vec<_>>(), ["user-7"]);
+        for more in [r#""userId":"u""#, r#""a-b":"c""#, r#""":1"#, r#""a":null"#, r#""a":[1]"#] {
+            let headers = of(more);
+            assert!(headers.contains_key("posthaste-attributes") && !headers.contains_key("ce-id"), "{more}");
+        }
     }
 
     #[test]

@@ -32,10 +32,15 @@ pub(crate) struct Batch {
 impl Batch {
     /// Its messages come again after a delay; none was tried.
     pub(crate) fn put_off(&self, delay_ms: i64) -> Vec<Settlement> {
+        self.keep_alone();
+        self.messages.iter().map(|one| Settlement::deferred(one.receipt, delay_ms)).collect()
+    }
+
+    /// A message that was to go alone and did not go is to go alone when it comes again.
+    pub(crate) fn keep_alone(&self) {
         if self.is_alone {
             self.messages.iter().for_each(|one| self.gate.send_alone(one.id));
         }
-        self.messages.iter().map(|one| Settlement::deferred(one.receipt, delay_ms)).collect()
     }
 }
 

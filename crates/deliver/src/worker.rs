@@ -16,7 +16,8 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout_at;
 use tokio_util::sync::CancellationToken;
 
-use crate::attempt::{self, Shared, priority_queues, record_receive};
+use crate::attempt::{self, Shared, Time, priority_queues, record_receive};
+use crate::function::put_off_alone;
 use crate::gate::{Gate, Gates};
 use crate::places::Places;
 use crate::verdict::ANSWER_BYTES_MAX;
@@ -27,6 +28,8 @@ use crate::{Client, ClientOptions};
 const RECEIVE_WAIT: Duration = Duration::from_secs(20);
 /// The pause after a receive that failed.
 const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(500);
+/// How often guards' clock is set by the database's.
+const TIME_ASKED_EVERY: Duration = Duration::from_secs(60);
 /// How long messages stay away whose endpoint could not be looked up.
 const UNKNOWN_MS: i64 = 1_000;
 /// Messages of one receive.
@@ -60,12 +63,11 @@ impl Worker {
     ) -> Result<JoinHandle<()>> {
         let client = Client::new(options.client)?;
         Ok(tokio::spawn(async move {
-            let Some(started_ms) = database_now_ms(&broker, &shutdown).await else { return };
+            let Some(now_ms) = database_now_ms(&broker, &shutdown).await else { return };
             let shared = Shared {
                 function_client: client.keeping(ANSWER_BYTES_MAX),
                 client,
-                started: std::time::Instant::now(),
-                started_ms,
+                time: Time::new(now_ms),
                 broker,
             };
             let crew = Arc::new(Crew {
@@ -75,8 +77,12 @@ impl Worker {
                 gone: Mutex::default(),
                 drain: options.drain,
                 cut: CancellationToken::new(),
+                shutdown,
             });
-            crew.run(shutdown).await;
+            tokio::select! {
+                () = crew.clone().run() => {}
+                () = crew.keep_time() => {}
+            }
         }))
     }
 }
@@ -100,6 +106,8 @@ struct Crew {
     /// Subscriptions that were not there when the catalog was read for their sake; ids are not used again.
     gone: Mutex<HashSet<SubscriptionId>>,
     drain: Duration,
+    /// Cancelled when nothing more is to be begun.
+    shutdown: CancellationToken,
     /// Cancelled when attempts must be given up.
     cut: CancellationToken,
 }
@@ -130,7 +138,21 @@ impl Load {
 }
 
 impl Crew {
-    async fn run(self: Arc<Self>, shutdown: CancellationToken) {
+    /// Follows the database's clock, which may be stepped; and this node's stands while its machine is suspended.
+    async fn keep_time(&self) {
+        loop {
+            tokio::time::sleep(TIME_ASKED_EVERY).await;
+            match self.shared.broker.database_now().await {
+                Ok(now) => self.shared.time.set(now.as_millisecond()),
+                Err(error) => {
+                    tracing::debug!(%error, "the database did not tell its time; asked again later")
+                }
+            }
+        }
+    }
+
+    async fn run(self: Arc<Self>) {
+        let shutdown = &self.shutdown;
         let mut dispatchers = JoinSet::new();
         for name in priority_queues() {
             dispatchers.spawn(self.clone().dispatch(name, shutdown.clone()));
@@ -276,41 +298,53 @@ impl Crew {
     }
 
     /// Delivers a load and settles it. When attempts are cut off, gives back what is not done.
-    async fn carry(&self, queue: &Queue, load: Load, mut places: Vec<OwnedSemaphorePermit>) {
-        let receipts: Vec<_> = match &load {
-            Load::Webhook(_, message) | Load::Nowhere(message) | Load::Unknown(message) => {
-                vec![message.receipt]
+    async fn carry(&self, queue: &Queue, load: Load, places: Vec<OwnedSemaphorePermit>) {
+        let settlement = match &load {
+            Load::Webhook(gate, message) => {
+                self.unless_cut(message, self.shared.deliver(gate, queue, message)).await
             }
-            Load::Function(batch) => batch.messages.iter().map(|message| message.receipt).collect(),
+            Load::Function(batch) => return self.carry_batch(queue, batch, places).await,
+            Load::Nowhere(message) => Settlement::dead(message.receipt, &nowhere()),
+            Load::Unknown(message) => Settlement::deferred(message.receipt, UNKNOWN_MS),
         };
-        let deliver = async {
-            match &load {
-                Load::Webhook(gate, message) => vec![self.shared.deliver(gate, queue, message).await],
-                Load::Function(batch) => {
-                    if places.is_empty() {
-                        // Collected without one.
-                        let take = self.places.take(&queue.name, 1, true);
-                        places = timeout_at(batch.latest, take).await.unwrap_or_default();
-                    }
-                    match places.is_empty() {
-                        true => batch.put_off(0),
-                        false => self.shared.deliver_batch(queue, batch).await,
-                    }
-                }
-                Load::Nowhere(message) => vec![Settlement::dead(message.receipt, &nowhere())],
-                Load::Unknown(message) => vec![Settlement::deferred(message.receipt, UNKNOWN_MS)],
-            }
+        self.settle(queue.id, vec![settlement]).await;
+    }
+
+    /// The same for a batch. What is called for alone after it is settled as it comes: a node that dies in the middle
+    /// repeats one call, and not all.
+    async fn carry_batch(&self, queue: &Queue, batch: &Batch, mut places: Vec<OwnedSemaphorePermit>) {
+        if places.is_empty() {
+            // Collected without one.
+            let take = timeout_at(batch.latest, self.places.take(&queue.name, 1, true));
+            places = self.cut.run_until_cancelled(take).await.and_then(Result::ok).unwrap_or_default();
+        }
+        if places.is_empty() {
+            return self.settle(queue.id, batch.put_off(0)).await;
+        }
+        let deliver = self.shared.deliver_batch(queue, batch);
+        let Some(ended) = self.cut.run_until_cancelled(deliver).await else {
+            return self.settle(queue.id, batch.messages.iter().map(cut_off).collect()).await;
         };
-        let settlements = tokio::select! {
-            settlements = deliver => settlements,
-            // It may have arrived, so this receive counts.
-            () = self.cut.cancelled() => receipts.into_iter().map(|receipt| Settlement::retry(receipt, 0)).collect(),
-        };
-        self.settle(queue.id, settlements).await;
+        self.settle(queue.id, ended.settlements).await;
+        let mut left = ended.refused.into_iter();
+        while !self.shutdown.is_cancelled() {
+            let Some(message) = left.next() else { return };
+            let alone = self.shared.deliver_alone(&batch.gate, queue, message, ended.until);
+            let settlement = self.unless_cut(message, alone).await;
+            self.settle(queue.id, vec![settlement]).await;
+        }
+        self.settle(queue.id, left.map(|message| put_off_alone(&batch.gate, message, 0)).collect()).await;
+    }
+
+    async fn unless_cut(&self, message: &Message, deliver: impl Future<Output = Settlement>) -> Settlement {
+        self.cut.run_until_cancelled(deliver).await.unwrap_or_else(|| cut_off(message))
     }
 
     /// Settles, again while the database is away: the lease runs out in the end, and then the message comes again.
     async fn settle(&self, queue: QueueId, mut settlements: Vec<Settlement>) {
+        if settlements.is_empty() {
+            return;
+        }
         for pause_ms in [0, 100, 500, 2_000, 5_000] {
             tokio::time::sleep(Duration::from_millis(pause_ms)).await;
             let results = match self.shared.broker.conclude(settlements.clone()).await {
@@ -347,6 +381,11 @@ fn endpoint_of(catalog: &Catalog, subscription: Option<SubscriptionId>) -> Optio
         Destination::Endpoint(id) => catalog.endpoints.get(&id),
         Destination::Queue(_) => None,
     }
+}
+
+/// It may have arrived, so this receive counts.
+fn cut_off(message: &Message) -> Settlement {
+    Settlement::retry(message.receipt, 0)
 }
 
 fn nowhere() -> Failure {

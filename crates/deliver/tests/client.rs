@@ -274,15 +274,43 @@ async fn connection_that_was_closed_while_idle_fails_no_attempt() {
     }
 }
 
+#[tokio::test]
+async fn answer_whose_body_decides_is_read_for_as_long_as_the_call_may_take() {
+    let client = Client::new(ClientOptions { body_timeout: Duration::from_millis(20), ..options() }).unwrap();
+    let check = async |client: &Client, timeout: Duration, expected: (&'static [u8], bool)| {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            read_request(&mut stream).await;
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\n").await;
+            tokio::time::sleep(Duration::from_millis(600)).await;
+            let _ = stream.write_all(b"late").await;
+        });
+        let answer = post(client, &url, timeout).await;
+        assert_eq!((answer.status, &answer.head[..], answer.is_whole), (Some(200), expected.0, expected.1));
+    };
+    check(&client, LONG, (b"", false)).await;
+    check(&client.keeping(100), LONG, (b"late", true)).await;
+    check(&client.keeping(100), SOON, (b"", false)).await;
+}
+
 async fn answer_once(mut stream: impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin) {
+    if read_request(&mut stream).await {
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
+        let _ = stream.shutdown().await;
+    }
+}
+
+/// Whether it came whole.
+async fn read_request(stream: &mut (impl tokio::io::AsyncRead + Unpin)) -> bool {
     let mut request = Vec::new();
     while !request.ends_with(b"{\"n\":1}") {
         if stream.read_buf(&mut request).await.unwrap_or(0) == 0 {
-            return;
+            return false;
         }
     }
-    let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
-    let _ = stream.shutdown().await;
+    true
 }
 
 #[tokio::test]

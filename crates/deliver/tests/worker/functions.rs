@@ -7,7 +7,7 @@ use posthaste_broker::{EventIn, Payload};
 use posthaste_testkit::receiver::{Behaviour, Received};
 use serde_json::Value;
 
-use crate::post_office::{ORDERS, PostOffice, options, until};
+use crate::post_office::{LONG, ORDERS, PostOffice, options, until};
 
 fn function() -> String {
     let orders = ORDERS.replace("[queues.normal]", "[queues.normal]\nmax_concurrency = 20\nbatch = 50");
@@ -139,6 +139,35 @@ async fn one_bad_message_costs_the_others_of_its_batch_a_call_and_no_try() {
     keys.sort();
     keys.dedup();
     assert_eq!(keys.len(), 11, "ten alone after one together, and each call is another");
+}
+
+fn is_together(body: &[u8]) -> bool {
+    messages(body).len() > 1
+}
+
+#[tokio::test]
+async fn what_was_called_for_alone_is_settled_at_once_and_a_stop_begins_no_more() {
+    let mut office = PostOffice::without_worker(&function()).await;
+    let refuse = || Behaviour::answer(200).refuse_if(is_together, 422);
+    office.receiver.behave("/shop", refuse().delay_ms(250));
+    let ids = publish(&office, 10).await;
+    office.start_worker(options());
+    office.receiver.wait_for(2, LONG).await.unwrap();
+    let is_done = async || {
+        let depth = office.depth("normal").await;
+        (depth.visible + depth.in_flight + depth.delayed < 10).then_some(())
+    };
+    until("the first to be settled", is_done).await;
+    assert!(office.calls("/shop").len() < 11, "it is settled before the last is called for");
+    office.stop_worker().await;
+    assert!(office.calls("/shop").len() < 11, "the others were not begun");
+    office.receiver.behave("/shop", refuse());
+    office.start_worker(options());
+    office.all_delivered(&ids).await;
+    let mut alone: Vec<_> = office.calls("/shop").iter().map(|call| messages(&call.body)).collect();
+    alone.retain(|messages| messages.len() == 1);
+    assert_eq!(alone.len(), 10, "each is called for once");
+    assert!(alone.iter().flatten().all(|message| message["receives"] == 1), "and no try was counted");
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use bytes::Bytes;
 use posthaste_deliver::{Client, TestCall, test_call};
 use posthaste_testkit::receiver::{Behaviour, Received};
 use serde_json::Value;
@@ -48,6 +49,24 @@ async fn test_call_has_the_headers_and_the_form_of_a_delivery() {
     }
 }
 
+fn name_all(body: &[u8]) -> Bytes {
+    let batch: Value = serde_json::from_slice(body).unwrap();
+    serde_json::json!({ "failed": [batch["messages"][0]["id"]] }).to_string().into()
+}
+
+#[tokio::test]
+async fn test_calls_are_not_taken_for_repeats_of_each_other() {
+    for kind in ["webhook", "function"] {
+        let office = PostOffice::without_worker(&format!("{ORDERS}\nkind = \"{kind}\"\n")).await;
+        call(&office, "{}").await;
+        call(&office, "{}").await;
+        let calls = office.calls("/shop");
+        for name in ["webhook-id", "idempotency-key"] {
+            assert_ne!(calls[0].header(name), calls[1].header(name), "{name} of a {kind}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn test_call_fails_where_a_delivery_would() {
     let office = PostOffice::without_worker(&format!("{ORDERS}\nkind = \"function\"\n")).await;
@@ -56,6 +75,6 @@ async fn test_call_fails_where_a_delivery_would() {
         assert_eq!(call(&office, "{}").await.failure.unwrap().0, code);
     };
     check(Behaviour::answer(422), "http-422").await;
-    check(Behaviour::answer(200).body(r#"{"failed": ["msg_0"]}"#), "named-as-failed").await;
+    check(Behaviour::reply(name_all), "named-as-failed").await;
     check(Behaviour::answer(200).body(r#"{"failed": [0]}"#), "answer-unreadable").await;
 }
