@@ -76,3 +76,15 @@ async fn cloud_event_arrives_as_the_cloud_event_that_it_was() {
         intake::cloud_event_of_headers(attributes, call.header("content-type"), call.body.clone()).unwrap();
     assert!(office.broker.publish(again).await.unwrap().duplicate);
 }
+
+#[tokio::test]
+async fn cloud_event_without_data_arrives_without() {
+    let office = PostOffice::open(ORDERS).await;
+    let text = r#"{"specversion":"1.0","type":"order","source":"/shop/7","id":"a-1",
+        "datacontenttype":"text/plain"}"#;
+    let event = intake::cloud_event(&Bytes::from_static(text.as_bytes())).unwrap();
+    office.delivered(office.broker.publish(event).await.unwrap().id).await;
+    let call = office.calls("/shop").remove(0);
+    check(&call, &[("ce-id", "a-1"), ("content-type", "text/plain")]);
+    assert_eq!(&call.body[..], b"");
+}
