@@ -1,6 +1,7 @@
 //! Batches to functions: what the answer names as failed comes again, and nothing else.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use bytes::Bytes;
 use posthaste_broker::{EventIn, Payload};
@@ -182,6 +183,22 @@ async fn messages_of_a_refused_batch_come_back_alone_when_they_cannot_be_called_
     for id in &ids[1..] {
         assert_eq!(office.delivered(*id).await.attempts[0].receive, 1);
     }
+    assert_eq!(sizes(&office), [4, 1, 1, 1, 1]);
+}
+
+#[tokio::test]
+async fn message_that_is_to_go_alone_does_so_after_a_pause_too() {
+    let slow = format!("{}\nrate = {{ per_second = 2 }}\n", function());
+    let mut office = PostOffice::without_worker(&slow).await;
+    office.receiver.behave("/shop", Behaviour::answer(200).refuse_if(is_together, 400));
+    let ids = publish(&office, 4).await;
+    office.start_worker(options());
+    office.receiver.wait_for(1, LONG).await.unwrap();
+    office.broker.pause_endpoint("shop").await.unwrap();
+    // They come back to the worker meanwhile, which holds them.
+    tokio::time::sleep(Duration::from_millis(2_500)).await;
+    office.broker.resume_endpoint("shop").await.unwrap();
+    office.all_delivered(&ids).await;
     assert_eq!(sizes(&office), [4, 1, 1, 1, 1]);
 }
 
