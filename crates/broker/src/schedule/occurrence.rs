@@ -52,10 +52,14 @@ impl Timing {
         expected_at: Option<Timestamp>,
     ) -> Result<Option<Timestamp>> {
         let Some(expected_at) = expected_at else { return self.next_after(after) };
-        let day = self.zone.to_datetime(expected_at).date();
-        let midnight = zone::resolve(day.to_datetime(Time::midnight()), &self.zone)?;
-        let before = midnight.saturating_sub(SignedDuration::from_nanos(1)).unwrap_or(midnight);
+        let before = self.just_before(self.zone.to_datetime(expected_at).date())?;
         self.next_after(after.max(before))
+    }
+
+    /// The last moment before a local day.
+    fn just_before(&self, day: Date) -> Result<Timestamp> {
+        let midnight = zone::resolve(day.to_datetime(Time::midnight()), &self.zone)?;
+        Ok(midnight.saturating_sub(SignedDuration::from_nanos(1)).unwrap_or(midnight))
     }
 
     /// Where an occurrence that was due at `due` in `old_zone` moves to, now that the zone is this one.
@@ -70,8 +74,7 @@ impl Timing {
         now: Timestamp,
     ) -> Result<Option<Timestamp>> {
         let day = old_zone.to_datetime(due).date();
-        let midnight = zone::resolve(day.to_datetime(Time::midnight()), &self.zone)?;
-        let before = midnight.saturating_sub(SignedDuration::from_nanos(1)).unwrap_or(midnight);
+        let before = self.just_before(day)?;
         let is_on_day = |at: &Timestamp| self.zone.to_datetime(*at).date() == day;
         if let Some(first) = self.next_after(before)?.filter(is_on_day)
             && self.next_after(first)?.filter(is_on_day).is_none()

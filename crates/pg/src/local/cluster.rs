@@ -223,7 +223,7 @@ impl SharedUse {
         }
     }
 
-    /// Lets others use the server again, after [`SharedUse::is_last`] kept them out.
+    /// Shares the server again, after [`SharedUse::is_last`] kept others out or lost the lock to them.
     pub(super) fn share(&self) -> Result<()> {
         rustix::fs::flock(&self.0, FlockOperation::LockShared)
             .map_err(|error| failed(format!("could not lock: {error}")))

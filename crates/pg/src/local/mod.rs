@@ -113,15 +113,14 @@ impl LocalServer {
                 cluster.options.say("the private PostgreSQL runs with other settings; starting it again");
                 postmaster.stop(Shutdown::Fast).await?;
                 postmaster = cluster.start().await?;
-                shared_use.share()?;
             } else {
-                // Asking for it alone gave the shared lock away.
-                shared_use.share()?;
                 tracing::warn!(
                     "the private PostgreSQL runs with other settings, and another process uses it; what is \
                      configured here counts when all that use it have stopped"
                 );
             }
+            // Asking to be alone gave the shared lock away, whatever the answer.
+            shared_use.share()?;
         }
         let target = postmaster.target().clone();
         let first = ServerState::Running { pid: postmaster.pid(), restarts: 0 };
